@@ -1,0 +1,29 @@
+// Writes GGUF v3 files for tests and tools.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/file.h"
+
+namespace tenfold::gguf {
+
+class Writer {
+ public:
+  void Set(std::string_view key, Value value);
+  // data: the tensor's bytes in GGUF layout, RowBytes(type, dims[0]) * product(dims[1..]) of them.
+  void AddTensor(std::string_view name, tensor::DType type, std::vector<uint64_t> dims, std::span<const uint8_t> data);
+  // The whole file, tensors aligned to general.alignment (32 unless set).
+  std::vector<uint8_t> Serialize() const;
+
+ private:
+  struct Tensor { std::string name; tensor::DType type; std::vector<uint64_t> dims; std::vector<uint8_t> data; };
+  std::vector<std::pair<std::string, Value>> metadata_;
+  std::vector<Tensor> tensors_;
+};
+
+}  // namespace tenfold::gguf

@@ -1,0 +1,54 @@
+// Text to token ids and back, for the vocabularies that GGUF files carry: byte-level BPE and SPM with byte fallback.
+//
+// What it does not: chat formats (chat/ does) or streaming (tokenizer/stream_decoder.h does).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/file.h"
+
+namespace tenfold::tokenizer {
+
+using TokenId = int32_t;
+inline constexpr TokenId kNoToken = -1;
+
+struct EncodeOptions {
+  bool add_special = false;    // put BOS in front where the model file says so (tokenizer.ggml.add_bos_token)
+  bool parse_special = false;  // recognise control tokens ("<|im_start|>") written in the text
+};
+
+// Immutable after construction; every method may be called from any thread at the same time.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  // Reads tokenizer.ggml.*; refuses by name a model or pre-tokenizer it does not implement.
+  static Result<std::unique_ptr<Tokenizer>> FromGguf(const gguf::File& file);
+
+  // Time is linear (up to a log factor) in text size, also on hostile text. Invalid UTF-8 is never an error: its bytes
+  // become byte tokens.
+  virtual std::vector<TokenId> Encode(std::string_view text, EncodeOptions options) const = 0;
+
+  // The bytes that a token stands for; may be part of a character. Control tokens give "" unless `render_special`.
+  // Needs 0 <= id < vocab_size().
+  virtual std::string TokenBytes(TokenId id, bool render_special) const = 0;
+
+  // The bytes of a sequence. SPM drops the one space that its encoder put in front when the sequence begins the text.
+  std::string Decode(const std::vector<TokenId>& ids, bool render_special) const;
+
+  virtual TokenId vocab_size() const = 0;
+  virtual TokenId bos() const = 0;             // kNoToken when absent
+  virtual TokenId eos() const = 0;
+  virtual bool IsEndOfGeneration(TokenId id) const = 0;  // eos, eot, <|im_end|>, <|endoftext|>, ...
+  virtual bool IsControl(TokenId id) const = 0;
+  virtual bool adds_bos() const = 0;
+  // The id of a token by its literal text ("<|im_start|>"), or kNoToken.
+  virtual TokenId Find(std::string_view literal) const = 0;
+};
+
+}  // namespace tenfold::tokenizer
