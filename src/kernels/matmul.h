@@ -1,0 +1,86 @@
+// Matrix products of quantised weights with a batch of activations, as a list of work items that any number of threads
+// may take in any order.
+//
+// What it does: quantises activations once per input, splits every product of a phase (Q, K and V; gate and up) into
+// items of whole weight panels. What it does not: own threads; model/ hands the items to the pool.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/isa.h"
+#include "kernels/packed_matrix.h"
+
+namespace tenfold::kernels {
+
+// Which of two roundings products use. kExact: weights unpacked exactly, results independent of batch size and
+// neighbours. kFast: from kPanelMinTokens tokens on, K-quant weights are requantised to int8 panels in cache (faster,
+// NMSE <= 5e-5 against exact).
+enum class Precision { kFast, kExact };
+// Token count from which kFast takes the panel path.
+int64_t PanelMinTokens(Isa isa, tensor::DType format);
+
+// Activations as the kernels of one weight format want them (int8 with scales and sums, or plain float).
+// Owns and reuses its memory between steps. Shape (tokens, cols).
+class Activations {
+ public:
+  Activations();
+  ~Activations();
+  Activations(Activations&&) noexcept;
+  Activations& operator=(Activations&&) noexcept;
+
+  // Makes room for `tokens` rows of `cols` for all the weight formats in `formats`; then Quantize may be called once for
+  // each token, from any thread. x stays referenced (F32/F16 weights read it directly): (tokens, cols) floats, row
+  // stride x_stride elements.
+  void Prepare(Isa isa, std::span<const tensor::DType> formats, const float* x, int64_t x_stride, int64_t tokens, int64_t cols);
+  // Quantises tokens [begin, end). Any thread; different tokens concurrently.
+  void Quantize(int64_t begin, int64_t end);
+
+  int64_t tokens() const;
+  int64_t cols() const;
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// What happens to a finished output element. kStore: y = v.  kAdd: y += v.
+// kSiluMul: needs w2; y = silu(w . x) * (w2 . x), for gated feed-forward layers.
+enum class Epilogue { kStore, kAdd, kSiluMul };
+
+// One product: y[t][r] (=, +=) sum_c w[r][c] * x[rows[t]][c].
+struct MatmulJob {
+  const PackedMatrix* w = nullptr;
+  const PackedMatrix* w2 = nullptr;       // kSiluMul only: same shape as w (the format may differ)
+  const Activations* x = nullptr;         // quantised by the time items run
+  std::span<const int32_t> token_rows;    // rows of x to use; empty means all of them in order
+  float* y = nullptr;                     // (n_tokens, w->rows), row stride y_stride elements
+  int64_t y_stride = 0;
+  Epilogue epilogue = Epilogue::kStore;
+};
+
+// The items of one phase. Build once per phase, then run every item exactly once.
+class MatmulPlan {
+ public:
+  // `threads`: how many workers will share the items (only the size of items depends on it, never a result).
+  // Jobs are copied; what they point to must outlive the plan's use.
+  void Build(Isa isa, Precision precision, std::span<const MatmulJob> jobs, int threads);
+  int64_t item_count() const { return static_cast<int64_t>(items_.size()); }
+  // scratch: ScratchBytes() bytes, 64-byte aligned, private to the calling thread. Different items may run concurrently.
+  void RunItem(int64_t item, uint8_t* scratch) const;
+  size_t ScratchBytes() const { return scratch_bytes_; }
+
+ private:
+  struct Item { int32_t job; int32_t panel_begin; int32_t panel_end; };
+  Isa isa_ = Isa::kScalar;
+  Precision precision_ = Precision::kFast;
+  std::vector<MatmulJob> jobs_;
+  std::vector<Item> items_;
+  size_t scratch_bytes_ = 0;
+};
+
+}  // namespace tenfold::kernels

@@ -1,0 +1,68 @@
+// Memory as the operating system gives it: read-only file maps, large anonymous buffers on huge pages, locking.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+
+namespace tenfold::platform {
+
+// A read-only map of a whole regular file. Movable; unmaps when destroyed. Reading is safe from any thread.
+class MappedFile {
+ public:
+  // Errors name the path and the reason (missing, a directory, empty, no permission).
+  static Result<MappedFile> Open(const std::string& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const uint8_t> bytes() const { return {data_, size_}; }
+  // Asks for [offset, offset + length) to be read ahead.
+  void WillNeed(size_t offset, size_t length) const;
+  // Gives the pages wholly inside [offset, offset + length) back: they stop counting as our resident memory and are read
+  // again from the page cache if touched.
+  void Release(size_t offset, size_t length) const;
+
+ private:
+  MappedFile(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+  const uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// A zero-filled buffer, 2 MiB aligned, on transparent huge pages where the system allows. Pages appear when touched.
+class HugeBuffer {
+ public:
+  HugeBuffer() = default;
+  // Error: kResourceExhausted with the size asked for.
+  static Result<HugeBuffer> Allocate(size_t bytes);
+  HugeBuffer(HugeBuffer&& other) noexcept;
+  HugeBuffer& operator=(HugeBuffer&& other) noexcept;
+  ~HugeBuffer();
+
+  uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+  bool asked_huge_pages() const { return huge_; }
+
+ private:
+  uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+  size_t mapped_ = 0;
+  bool huge_ = false;
+};
+
+// What locking a buffer into memory achieved; never fails the caller.
+struct LockResult {
+  size_t locked_bytes = 0;
+  std::string reason;  // empty when everything was locked; else why not, and what to raise
+};
+// Locks as much of the buffer as RLIMIT_MEMLOCK allows.
+LockResult LockMemory(std::span<const uint8_t> bytes);
+
+// Resident set of this process in bytes (/proc/self/statm), 0 if unknown. Peak: VmHWM.
+uint64_t ResidentBytes();
+uint64_t PeakResidentBytes();
+
+}  // namespace tenfold::platform
