@@ -18,21 +18,22 @@
 
 namespace tenfold::gguf {
 
-// One array; the variant holds the element type as written in the file (bools as uint8_t with is_bool set).
-// Nested arrays are refused: no model file uses them.
-using ArrayValue = std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
-                                std::vector<uint32_t>, std::vector<int32_t>, std::vector<uint64_t>, std::vector<int64_t>,
-                                std::vector<float>, std::vector<double>, std::vector<std::string>>;
-using Value = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, uint64_t, int64_t, float, double, bool,
-                           std::string, ArrayValue>;
+// One array, by the element type written in the file. Nested arrays are refused: no model file uses them.
+using ArrayValue =
+    std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
+                 std::vector<uint32_t>, std::vector<int32_t>, std::vector<uint64_t>, std::vector<int64_t>,
+                 std::vector<float>, std::vector<double>, std::vector<std::string>, std::vector<bool>>;
+// One metadata value, by the type written in the file.
+using Value = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, uint64_t, int64_t, float, double,
+                           bool, std::string, ArrayValue>;
 
 // A tensor as the file describes it. dims[0] is the contiguous dimension: a matrix (rows, cols) has dims {cols, rows}.
 struct TensorInfo {
   std::string name;
   tensor::DType type = tensor::DType::kF32;
-  std::vector<uint64_t> dims;    // 1..4 entries, each >= 1
-  uint64_t offset_bytes = 0;     // from the start of the file
-  uint64_t size_bytes = 0;       // checked to lie inside the file
+  std::vector<uint64_t> dims;  // 1..4 entries, each >= 1
+  uint64_t offset_bytes = 0;   // from the start of the file
+  uint64_t size_bytes = 0;     // checked to lie inside the file
 };
 
 class File {

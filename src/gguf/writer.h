@@ -21,7 +21,12 @@ class Writer {
   std::vector<uint8_t> Serialize() const;
 
  private:
-  struct Tensor { std::string name; tensor::DType type; std::vector<uint64_t> dims; std::vector<uint8_t> data; };
+  struct Tensor {
+    std::string name;
+    tensor::DType type;
+    std::vector<uint64_t> dims;
+    std::vector<uint8_t> data;
+  };
   std::vector<std::pair<std::string, Value>> metadata_;
   std::vector<Tensor> tensors_;
 };

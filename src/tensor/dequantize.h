@@ -1,4 +1,5 @@
-// The truth about each weight format: scalar dequantisation, written for reading. Every fast kernel is tested against it.
+// The truth about each weight format: scalar dequantisation, written for reading. Every fast kernel is tested against
+// it.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +13,9 @@ namespace tenfold::tensor {
 // Exact: the value the format defines, rounded once to float. Pure, any thread.
 void DequantizeRow(DType type, const uint8_t* src, size_t elems, float* dst);
 
-// src: (elems) floats; dst: RowBytes(type, elems) bytes. A plain round-to-nearest quantiser for tests and tools; not
-// tuned for quality. type must be IsComputable and elems a multiple of its block. Pure, any thread.
+// src: (elems) finite floats; dst: RowBytes(type, elems) bytes. A plain quantiser for tests and tools, not tuned for
+// quality. Each element lands within half a step of its sub-block, unless a scale would not fit a half. type must be
+// IsComputable and elems a multiple of its block. Pure, any thread.
 void QuantizeRow(DType type, const float* src, size_t elems, uint8_t* dst);
 
 }  // namespace tenfold::tensor

@@ -22,9 +22,9 @@ inline uint16_t FloatToHalf(float f) {
   const uint32_t bits = std::bit_cast<uint32_t>(f);
   const uint16_t sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const uint32_t magnitude = bits & 0x7FFFFFFFu;
-  if (magnitude > 0x7F800000u) return static_cast<uint16_t>(sign | 0x7E00u);    // NaN
-  if (magnitude >= 0x47800000u) return static_cast<uint16_t>(sign | 0x7C00u);   // >= 2^16
-  if (magnitude < 0x38800000u) {                                                // < 2^-14: subnormal half
+  if (magnitude > 0x7F800000u) return static_cast<uint16_t>(sign | 0x7E00u);   // NaN
+  if (magnitude >= 0x47800000u) return static_cast<uint16_t>(sign | 0x7C00u);  // >= 2^16
+  if (magnitude < 0x38800000u) {                                               // < 2^-14: subnormal half
     // Adding 0.5 places the subnormal's units in the low mantissa bits; the FPU rounds to nearest even for us.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f)));
