@@ -14,6 +14,7 @@ namespace tenfold::gguf {
 
 class Writer {
  public:
+  // Setting a key again replaces its value. A string literal becomes a string.
   void Set(std::string_view key, Value value);
   // data: the tensor's bytes in GGUF layout, RowBytes(type, dims[0]) * product(dims[1..]) of them.
   void AddTensor(std::string_view name, tensor::DType type, std::vector<uint64_t> dims, std::span<const uint8_t> data);
