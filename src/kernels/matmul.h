@@ -57,7 +57,7 @@ struct MatmulJob {
   const PackedMatrix* w = nullptr;
   const PackedMatrix* w2 = nullptr;       // kSiluMul only: same shape as w (the format may differ)
   const Activations* x = nullptr;         // quantised by the time items run
-  std::span<const int32_t> token_rows;    // rows of x to use; empty means all of them in order
+  std::span<const int32_t> token_rows{};  // rows of x to use; empty means all of them in order
   float* y = nullptr;                     // (n_tokens, w->rows), row stride y_stride elements
   int64_t y_stride = 0;
   Epilogue epilogue = Epilogue::kStore;
