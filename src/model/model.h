@@ -1,0 +1,52 @@
+// A loaded transformer: weights, KV pages and a forward pass over one step plan's rows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "gguf/file.h"
+#include "kernels/isa.h"
+#include "kernels/matmul.h"
+#include "model/config.h"
+#include "model/step.h"
+#include "model/weights.h"
+#include "platform/memory.h"
+#include "platform/thread_pool.h"
+
+namespace tenfold::model {
+
+struct ModelOptions {
+  kernels::Isa isa = kernels::Isa::kScalar;
+  kernels::Precision precision = kernels::Precision::kFast;
+};
+
+// Driven by one thread, which is worker 0 of the pool given to Load; the pool must outlive the model.
+class Model {
+ public:
+  // kv_pages: how many 16-token pages the KV store holds. Errors as ReadConfig and LoadWeights.
+  static Result<std::unique_ptr<Model>> Load(const gguf::File& file, const platform::MappedFile& bytes,
+                                             const Config& config, ModelOptions options, int32_t kv_pages,
+                                             platform::ThreadPool& pool, const LoadProgress& progress);
+
+  // Computes the rows' tokens, writing their KV; afterwards Logits(i) is the i-th wanted position in row order. Ids
+  // must be inside the vocabulary and pages inside the store.
+  void Forward(std::span<const StepRow> rows);
+  std::span<const float> Logits(int64_t i) const { return step_->Logits(i); }
+  int64_t logit_rows() const { return step_->logit_rows(); }
+
+  const Config& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
+  const KvStore& kv() const { return kv_; }
+
+ private:
+  Model() = default;
+  Config config_;
+  Weights weights_;
+  KvStore kv_;
+  std::unique_ptr<Step> step_;
+};
+
+}  // namespace tenfold::model

@@ -1,0 +1,33 @@
+// Qwen3 (Yang et al. 2025): a pre-norm transformer with grouped-query attention, an RMS norm on every query and key
+// head before rotation, and a SwiGLU feed-forward layer. Small sizes tie the output matrix to the embedding.
+//
+//   x                        (n, d_model)               the residual stream
+//   q | k, v                 (n, heads * head_dim) | (n, kv_heads * head_dim)
+//   heads per KV head        n_heads / n_kv_heads share each key and value
+#include "model/architectures.h"
+
+namespace tenfold::model {
+
+void ForwardQwen3(const Config& config, const Weights& weights, Step& step) {
+  step.Embed(weights.embedding);  // x = E[token]
+  for (int64_t i = 0; i < config.n_layers; ++i) {
+    const LayerWeights& layer = weights.layers[static_cast<size_t>(i)];
+
+    // x += Wo attention(rope(norm(Wq h)), rope(norm(Wk h)), Wv h),  h = norm(x)
+    const kernels::PackedMatrix* const qkv[] = {&layer.q, &layer.k, &layer.v};
+    step.Normalise(layer.attn_norm, qkv);
+    step.ProjectQkv(layer);
+    step.RotateAndStore(i, layer,
+                        kernels::RopePairing::kHalves);  // norms the heads first: the layer has q_norm, k_norm
+    step.Attend(i);
+    step.ProjectAttention(layer);
+
+    // x += Wdown (silu(Wgate h) * Wup h),  h = norm(x)
+    const kernels::PackedMatrix* const gate_up[] = {&layer.gate, &layer.up};
+    step.Normalise(layer.ffn_norm, gate_up);
+    step.GatedFeedForward(layer);
+  }
+  step.Output(weights.output_norm, weights.output);  // logits = Wout norm(x), for the positions that want them
+}
+
+}  // namespace tenfold::model

@@ -1,0 +1,94 @@
+// One step's activations and the verbs that a forward pass is written in.
+//
+// What it does: owns the buffers of a step (reused from step to step) and runs each verb on the thread pool. What it
+// does not: know an architecture; qwen3.cc and llama.cc do, and read as the forward pass itself.
+//
+// A step has n tokens in all, of one or more sequences, in the order of the rows given to Begin().
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/attention.h"
+#include "kernels/matmul.h"
+#include "model/config.h"
+#include "model/kv_store.h"
+#include "model/weights.h"
+#include "platform/thread_pool.h"
+
+namespace tenfold::model {
+
+// The part of one sequence that a step computes.
+struct StepRow {
+  std::span<const int32_t> tokens;  // the ids at positions first_position ...
+  int64_t first_position = 0;
+  int64_t logits_from = 0;            // positions >= this get logits
+  std::span<const int32_t> page_ids;  // pages of the sequence from position 0, enough for the last token here
+};
+
+// Not thread safe: owned and driven by the loop thread, which is worker 0 of the pool.
+class Step {
+ public:
+  Step(const Config& config, kernels::Isa isa, kernels::Precision precision, platform::ThreadPool& pool, KvStore& kv);
+
+  // Lays out the tokens and the rotation angles of their positions.
+  void Begin(std::span<const StepRow> rows);
+
+  // x (n, d_model) = the tokens' embeddings.
+  void Embed(const kernels::PackedMatrix& embedding);
+  // normed (n, d_model) = rms_norm(x) * weight, ready for the matrices it is about to meet.
+  void Normalise(const float* weight, std::span<const kernels::PackedMatrix* const> consumers);
+  // q (n, n_heads * head_dim), k and v (n, n_kv_heads * head_dim) = normed times the layer's three matrices.
+  void ProjectQkv(const LayerWeights& layer);
+  // Each head of q and k: rms_norm with the layer's weights when it has them, then RoPE; k and v go into the pages.
+  void RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernels::RopePairing pairing);
+  // attended (n, n_heads * head_dim) = causal attention of each sequence over its own pages.
+  void Attend(int64_t layer_index);
+  // x += attended times attn_out.
+  void ProjectAttention(const LayerWeights& layer);
+  // x += down(silu(gate normed) * up normed).
+  void GatedFeedForward(const LayerWeights& layer);
+  // logits (m, vocab) for the m positions that want them, in row order.
+  void Output(const float* norm_weight, const kernels::PackedMatrix& output);
+
+  // Valid until the next Begin(). Row i belongs to the i-th wanted position.
+  std::span<const float> Logits(int64_t i) const;
+  int64_t logit_rows() const { return static_cast<int64_t>(logit_tokens_.size()); }
+
+ private:
+  struct AttentionItem {
+    int32_t row;
+    int32_t kv_head;
+    int64_t first;
+    int64_t count;
+  };
+  void RunMatmul(std::span<const kernels::MatmulJob> jobs);
+  void Quantise(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
+                int64_t n, int64_t cols);
+  uint8_t* Scratch(int worker, size_t bytes);
+  void ReserveScratch(size_t bytes);
+
+  const Config& c_;
+  kernels::Isa isa_;
+  kernels::Precision precision_;
+  platform::ThreadPool& pool_;
+  KvStore& kv_;
+
+  std::span<const StepRow> rows_;
+  std::vector<int32_t> tokens_;        // (n)
+  std::vector<int64_t> positions_;     // (n)
+  std::vector<int32_t> row_of_token_;  // (n)
+  std::vector<int64_t> row_start_;     // first token index of each row
+  std::vector<int32_t> logit_tokens_;  // token indices that want logits
+  std::vector<double> inverse_freq_;   // (n_rot / 2)
+  std::vector<float> cos_, sin_;       // (n, n_rot / 2)
+  std::vector<float> x_, normed_, q_, k_, v_, attended_, hidden_, logits_;
+  std::vector<AttentionItem> attention_items_;
+  std::vector<kernels::MatmulJob> jobs_;
+  kernels::Activations act_model_, act_attention_, act_ff_;
+  kernels::MatmulPlan plan_;
+  std::vector<platform::HugeBuffer> scratch_;  // one per worker
+};
+
+}  // namespace tenfold::model

@@ -1,0 +1,187 @@
+#include "model/weights.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/checked_math.h"
+#include "tensor/dequantize.h"
+
+namespace tenfold::model {
+namespace {
+
+using kernels::PackedMatrix;
+
+// One tensor of the file and where it goes: exactly one of matrix and vector is set.
+struct Binding {
+  const gguf::TensorInfo* tensor = nullptr;
+  PackedMatrix* matrix = nullptr;
+  const float** vector = nullptr;
+  size_t arena_offset = 0;
+  size_t arena_bytes = 0;
+};
+
+std::string ShapeText(const std::vector<uint64_t>& dims) { return fmt::format("[{}]", fmt::join(dims, ", ")); }
+
+// Collects bindings and remembers the first thing that is wrong.
+class Binder {
+ public:
+  explicit Binder(const gguf::File& file) : file_(file) {}
+
+  void Matrix(const std::string& name, int64_t rows, int64_t cols, PackedMatrix* target) {
+    const gguf::TensorInfo* tensor = Find(name, {static_cast<uint64_t>(cols), static_cast<uint64_t>(rows)});
+    if (tensor == nullptr) return;
+    *target = PackedMatrix{tensor->type, rows, cols, nullptr};
+    bindings_.push_back({tensor, target, nullptr, 0, kernels::PackedBytes(tensor->type, rows, cols)});
+  }
+
+  void Vector(const std::string& name, int64_t elems, const float** target) {
+    const gguf::TensorInfo* tensor = Find(name, {static_cast<uint64_t>(elems)});
+    if (tensor == nullptr) return;
+    bindings_.push_back({tensor, nullptr, target, 0, static_cast<size_t>(elems) * sizeof(float)});
+  }
+
+  // An unbound tensor means a model that computes more than we do.
+  Status Finish() const {
+    if (!error_.message.empty()) return error_;
+    for (const gguf::TensorInfo& tensor : file_.tensors()) {
+      if (!bound_.contains(tensor.name)) {
+        return Error{ErrorCode::kUnsupported,
+                     fmt::format("tensor {} is not part of this architecture as tenfold computes it", tensor.name)};
+      }
+    }
+    return {};
+  }
+
+  std::vector<Binding>& bindings() { return bindings_; }
+
+ private:
+  const gguf::TensorInfo* Find(const std::string& name, const std::vector<uint64_t>& dims) {
+    bound_.insert(name);
+    const gguf::TensorInfo* tensor = file_.FindTensor(name);
+    if (!error_.message.empty()) return nullptr;
+    if (tensor == nullptr) {
+      error_ = {ErrorCode::kCorrupt, fmt::format("tensor {} is missing", name)};
+    } else if (tensor->dims != dims) {
+      error_ = {ErrorCode::kCorrupt, fmt::format("tensor {} has shape {}, the metadata asks for {}", name,
+                                                 ShapeText(tensor->dims), ShapeText(dims))};
+      return nullptr;
+    } else if (!tensor::IsComputable(tensor->type)) {
+      error_ = {ErrorCode::kUnsupported,
+                fmt::format("tensor {} has type {}: supported are F32, F16, Q8_0, Q4_K and Q6_K", name,
+                            tensor::NameOf(tensor->type))};
+      return nullptr;
+    }
+    return tensor;
+  }
+
+  const gguf::File& file_;
+  std::vector<Binding> bindings_;
+  std::set<std::string, std::less<>> bound_;
+  Error error_;
+};
+
+void BindAll(const Config& c, Binder& b, Weights& w, bool tied) {
+  b.Matrix("token_embd.weight", c.vocab_size, c.d_model, &w.embedding);
+  b.Vector("output_norm.weight", c.d_model, &w.output_norm);
+  if (!tied) b.Matrix("output.weight", c.vocab_size, c.d_model, &w.output);
+  const int64_t q_width = c.n_heads * c.head_dim;
+  const int64_t kv_width = c.n_kv_heads * c.head_dim;
+  for (int64_t i = 0; i < c.n_layers; ++i) {
+    LayerWeights& l = w.layers[static_cast<size_t>(i)];
+    const std::string p = fmt::format("blk.{}.", i);
+    b.Vector(p + "attn_norm.weight", c.d_model, &l.attn_norm);
+    b.Matrix(p + "attn_q.weight", q_width, c.d_model, &l.q);
+    b.Matrix(p + "attn_k.weight", kv_width, c.d_model, &l.k);
+    b.Matrix(p + "attn_v.weight", kv_width, c.d_model, &l.v);
+    b.Matrix(p + "attn_output.weight", c.d_model, q_width, &l.attn_out);
+    if (c.architecture == "qwen3") {
+      b.Vector(p + "attn_q_norm.weight", c.head_dim, &l.q_norm);
+      b.Vector(p + "attn_k_norm.weight", c.head_dim, &l.k_norm);
+    }
+    b.Vector(p + "ffn_norm.weight", c.d_model, &l.ffn_norm);
+    b.Matrix(p + "ffn_gate.weight", c.d_ff, c.d_model, &l.gate);
+    b.Matrix(p + "ffn_up.weight", c.d_ff, c.d_model, &l.up);
+    b.Matrix(p + "ffn_down.weight", c.d_model, c.d_ff, &l.down);
+  }
+}
+
+// Gives each binding its place in the arena; the total, or nothing if it overflows.
+std::optional<uint64_t> PlaceAll(std::vector<Binding>& bindings) {
+  uint64_t end = 0;
+  for (Binding& b : bindings) {
+    b.arena_offset = end;
+    const auto next = CheckedAdd(end, b.arena_bytes);
+    const auto rounded = next ? CheckedRoundUp(*next, 64) : std::nullopt;
+    if (!rounded) return std::nullopt;
+    end = *rounded;
+  }
+  return end;
+}
+
+void PackTensor(const Binding& b, const uint8_t* src, uint8_t* dst, platform::ThreadPool& pool) {
+  if (b.vector != nullptr) {
+    tensor::DequantizeRow(b.tensor->type, src, static_cast<size_t>(b.tensor->dims[0]), reinterpret_cast<float*>(dst));
+    *b.vector = reinterpret_cast<const float*>(dst);
+    return;
+  }
+  PackedMatrix& m = *b.matrix;
+  m.data = dst;
+  const size_t row_bytes = tensor::RowBytes(m.format, static_cast<size_t>(m.cols));
+  const size_t panel_bytes = kernels::PanelBytes(m.format, m.cols);
+  pool.ParallelFor(
+      kernels::PanelCount(m.rows),
+      [&](int64_t panel, int) {
+        const int64_t first = panel * kernels::kPanelRows;
+        const int64_t rows = std::min(kernels::kPanelRows, m.rows - first);
+        kernels::PackPanel(m.format, src + static_cast<size_t>(first) * row_bytes, rows, m.cols,
+                           dst + static_cast<size_t>(panel) * panel_bytes);
+      },
+      8);
+}
+
+}  // namespace
+
+Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& bytes, const Config& config,
+                            platform::ThreadPool& pool, const LoadProgress& progress) {
+  if (static_cast<uint64_t>(config.n_layers) > file.tensors().size()) {
+    return Error{ErrorCode::kCorrupt, fmt::format("{}.block_count is {}, but the file has only {} tensors",
+                                                  config.architecture, config.n_layers, file.tensors().size())};
+  }
+  Weights weights;
+  weights.layers.resize(static_cast<size_t>(config.n_layers));
+  const bool tied = file.FindTensor("output.weight") == nullptr;
+  Binder binder(file);
+  BindAll(config, binder, weights, tied);
+  TENFOLD_TRY_STATUS(binder.Finish());
+
+  // In file order, so that the disk sees one forward read.
+  std::vector<Binding>& bindings = binder.bindings();
+  std::sort(bindings.begin(), bindings.end(),
+            [](const Binding& a, const Binding& b) { return a.tensor->offset_bytes < b.tensor->offset_bytes; });
+  const auto arena_bytes = PlaceAll(bindings);
+  if (!arena_bytes) return Error{ErrorCode::kCorrupt, "the tensors together are larger than any memory"};
+  TENFOLD_TRY(weights.arena, platform::HugeBuffer::Allocate(*arena_bytes));
+
+  uint64_t total = 0;
+  for (const Binding& b : bindings) total += b.tensor->size_bytes;
+  uint64_t done = 0;
+  for (size_t i = 0; i < bindings.size(); ++i) {
+    if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
+    const gguf::TensorInfo& t = *bindings[i].tensor;
+    if (i + 1 < bindings.size())
+      bytes.WillNeed(bindings[i + 1].tensor->offset_bytes, bindings[i + 1].tensor->size_bytes);
+    PackTensor(bindings[i], bytes.bytes().data() + t.offset_bytes, weights.arena.data() + bindings[i].arena_offset,
+               pool);
+    bytes.Release(t.offset_bytes, t.size_bytes);
+    done += t.size_bytes;
+  }
+  if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
+  if (tied) weights.output = weights.embedding;
+  return weights;
+}
+
+}  // namespace tenfold::model

@@ -1,0 +1,49 @@
+// A model's weights in memory: every matrix in the kernels' panels, every norm as floats, one arena.
+//
+// What it does: binds tensors by name, checks their shapes against the config, packs them with all threads and gives
+// the file's pages back as it goes, so that peak memory is one model plus one tensor. What it does not: compute.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/file.h"
+#include "kernels/packed_matrix.h"
+#include "model/config.h"
+#include "platform/memory.h"
+#include "platform/thread_pool.h"
+
+namespace tenfold::model {
+
+struct LayerWeights {
+  const float* attn_norm = nullptr;  // (d_model)
+  const float* q_norm = nullptr;     // (head_dim), qwen3 only
+  const float* k_norm = nullptr;     // (head_dim), qwen3 only
+  const float* ffn_norm = nullptr;   // (d_model)
+  kernels::PackedMatrix q;           // (n_heads * head_dim, d_model)
+  kernels::PackedMatrix k;           // (n_kv_heads * head_dim, d_model)
+  kernels::PackedMatrix v;           // (n_kv_heads * head_dim, d_model)
+  kernels::PackedMatrix attn_out;    // (d_model, n_heads * head_dim)
+  kernels::PackedMatrix gate;        // (d_ff, d_model)
+  kernels::PackedMatrix up;          // (d_ff, d_model)
+  kernels::PackedMatrix down;        // (d_model, d_ff)
+};
+
+struct Weights {
+  platform::HugeBuffer arena;       // holds everything below
+  kernels::PackedMatrix embedding;  // (vocab, d_model)
+  kernels::PackedMatrix output;     // (vocab, d_model); the embedding itself when tied
+  const float* output_norm = nullptr;
+  std::vector<LayerWeights> layers;
+};
+
+// Called between tensors with the bytes of the file done so far; returning false abandons the load (kCancelled).
+using LoadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
+
+// Errors name the tensor: missing, misshapen, of a type we cannot compute, or one this architecture does not use.
+Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& bytes, const Config& config,
+                            platform::ThreadPool& pool, const LoadProgress& progress);
+
+}  // namespace tenfold::model
