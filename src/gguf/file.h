@@ -38,11 +38,15 @@ struct TensorInfo {
 
 class File {
  public:
-  // bytes: the whole file. O(header size); copies metadata, never touches tensor data.
+  // bytes: the whole file. O(header size); copies metadata, never touches tensor data, and allocates no more than a
+  // small multiple of bytes.size(). Errors: kCorrupt when the bytes contradict the format (or are not GGUF at all),
+  // kUnsupported for another version, a big-endian file, nested arrays and unknown tensor types. Tensor types that are
+  // known but not computable are accepted here; whoever needs the weights refuses them. Any thread.
   static Result<File> Parse(std::span<const uint8_t> bytes);
 
   uint32_t version() const { return version_; }
   uint64_t alignment() const { return alignment_; }
+  // Where tensor data begins; past the end of the bytes only in a file without tensors.
   uint64_t data_offset_bytes() const { return data_offset_bytes_; }
   const std::map<std::string, Value, std::less<>>& metadata() const { return metadata_; }
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
@@ -51,8 +55,9 @@ class File {
   const Value* FindValue(std::string_view key) const;
   const TensorInfo* FindTensor(std::string_view name) const;
 
-  // Typed reads. Missing or of another type: an error that names the key, what was wanted and what is there.
-  // Integers of any width are accepted where they fit.
+  // Typed reads. An error names the key, what was wanted and what is there: kNotFound when the key is missing, kCorrupt
+  // when its value has another type. Integers, floats and their arrays are accepted in any width, where they fit.
+  // Pointers live as long as the File.
   Result<std::string> GetString(std::string_view key) const;
   Result<uint64_t> GetUint(std::string_view key) const;
   Result<double> GetFloat(std::string_view key) const;
