@@ -21,16 +21,16 @@
 namespace tenfold::engine {
 
 struct Options {
-  std::string model_path;          // empty: the engine stays not_loaded
-  std::string alias;               // name in answers; empty: the file name without .gguf
-  int threads = 0;                 // compute threads in all; 0: from the CPU budget
-  int64_t max_context = 0;         // longest prompt + answer of one request (-c); 0: the model's, at most 8192
-  int64_t max_step_tokens = 512;   // tokens per step (-b)
-  int64_t max_running = 10;        // requests computed together (-np)
-  uint64_t kv_bytes = 0;           // KV pool; 0: max_running full contexts, at most half of the memory that is free
+  std::string model_path;         // empty: the engine stays not_loaded
+  std::string alias;              // name in answers; empty: the file name without .gguf
+  int threads = 0;                // compute threads in all; 0: from the CPU budget
+  int64_t max_context = 0;        // longest prompt + answer of one request (-c); 0: the model's, at most 8192
+  int64_t max_step_tokens = 512;  // tokens per step (-b)
+  int64_t max_running = 10;       // requests computed together (-np)
+  uint64_t kv_bytes = 0;          // KV pool; 0: max_running full contexts, at most half of the memory that is free
   bool mlock = false;
-  bool exact = false;              // results independent of batch, chunking and threads
-  std::string isa;                 // empty: TENFOLD_ISA or the widest
+  bool exact = false;  // results independent of batch, chunking and threads
+  std::string isa;     // empty: TENFOLD_ISA or the widest
 };
 
 enum class LoadState { kNotLoaded, kLoading, kReady, kError };
@@ -38,18 +38,18 @@ std::string_view NameOf(LoadState state);  // "not_loaded" "loading" "ready" "er
 
 // What is loaded, as clients and dashboards ask for it. Immutable; valid as long as somebody holds it.
 struct ModelInfo {
-  std::string name;                // alias or file name
+  std::string name;  // alias or file name
   std::string path;
   std::string architecture;
-  std::string description;         // general.name of the file, "" if absent
+  std::string description;  // general.name of the file, "" if absent
   uint64_t file_bytes = 0;
   uint64_t parameters = 0;
   int64_t vocab_size = 0;
-  int64_t train_context = 0;       // what the file says
-  int64_t max_context = 0;         // what a request may use
+  int64_t train_context = 0;  // what the file says
+  int64_t max_context = 0;    // what a request may use
   int64_t embedding_length = 0;
-  int64_t created_unix_s = 0;      // when it was loaded
-  std::string chat_template;       // as in the file, "" if absent
+  int64_t created_unix_s = 0;  // when it was loaded
+  std::string chat_template;   // as in the file, "" if absent
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;
 };
 
@@ -65,8 +65,8 @@ struct Optimization {
   bool mlock_asked = false;
   bool mlock_got = false;
   uint64_t mlock_locked_bytes = 0;
-  std::string mlock_reason;        // why not everything is locked, "" otherwise
-  bool huge_pages = false;         // asked for, and granted by the kernel's setting
+  std::string mlock_reason;  // why not everything is locked, "" otherwise
+  bool huge_pages = false;   // asked for, and granted by the kernel's setting
   bool repacked = true;
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
@@ -75,27 +75,27 @@ struct Optimization {
 // Everything a probe or dashboard wants to know, copied at once.
 struct Snapshot {
   LoadState state = LoadState::kNotLoaded;
-  double progress = 0;             // 0..1 of the bytes to load, while loading
-  std::string stage;               // "reading metadata", "building tokenizer", "packing weights", ...
-  double load_eta_s = -1;          // < 0: not known yet
-  double load_s = 0;               // how long the last finished load took
-  std::string error;               // in kError: file and reason
+  double progress = 0;     // 0..1 of the bytes to load, while loading
+  std::string stage;       // "reading metadata", "building tokenizer", "packing weights", ...
+  double load_eta_s = -1;  // < 0: not known yet
+  double load_s = 0;       // how long the last finished load took
+  std::string error;       // in kError: file and reason
   Optimization optimization;
-  int64_t running = 0;             // requests that hold pages
-  int64_t waiting = 0;             // requests admitted that hold none
+  int64_t running = 0;  // requests that hold pages
+  int64_t waiting = 0;  // requests admitted that hold none
   int32_t kv_pages_total = 0;
   int32_t kv_pages_used = 0;
-  int64_t last_step_age_us = -1;   // since the loop last made progress; < 0: no step yet
-  bool work_pending = false;       // the loop has something to compute
+  int64_t last_step_age_us = -1;  // since the loop last made progress; < 0: no step yet
+  bool work_pending = false;      // the loop has something to compute
   // Counters since the process started.
   uint64_t steps_total = 0;
   uint64_t prompt_tokens_total = 0;
   uint64_t generated_tokens_total = 0;
-  uint64_t busy_slots_total = 0;   // sum over steps of the sequences in them
+  uint64_t busy_slots_total = 0;  // sum over steps of the sequences in them
   uint64_t preemptions_total = 0;
   uint64_t cancelled_total = 0;
-  double prompt_seconds_total = 0;     // step time attributed to prompt tokens
-  double generate_seconds_total = 0;   // step time attributed to generated tokens
+  double prompt_seconds_total = 0;    // step time attributed to prompt tokens
+  double generate_seconds_total = 0;  // step time attributed to generated tokens
 };
 
 using RequestId = int64_t;
@@ -103,34 +103,34 @@ using RequestId = int64_t;
 enum class FinishReason { kStop, kLength, kCancelled, kFailed };
 
 struct Timings {
-  int64_t queued_us = 0;           // submit to first planned row
-  int64_t prompt_us = 0;           // first planned row to first token
-  int64_t generate_us = 0;         // first token to last token
+  int64_t queued_us = 0;    // submit to first planned row
+  int64_t prompt_us = 0;    // first planned row to first token
+  int64_t generate_us = 0;  // first token to last token
   int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;       // prompt tokens not computed because their KV was there
-  int64_t generated_tokens = 0;    // the end-of-generation token, where one was drawn, not counted
+  int64_t cached_tokens = 0;     // prompt tokens not computed because their KV was there
+  int64_t generated_tokens = 0;  // the end-of-generation token, where one was drawn, not counted
 };
 
 struct Token {
   tokenizer::TokenId id = 0;
-  float logprob = 0;                              // only if n_top >= 0
-  std::vector<sampling::TokenLogprob> top;        // n_top entries
+  float logprob = 0;                        // only if n_top >= 0
+  std::vector<sampling::TokenLogprob> top;  // n_top entries
 };
 
 struct Finish {
   FinishReason reason = FinishReason::kStop;
-  Error error;                     // kFailed only
+  Error error;  // kFailed only
   Timings timings;
 };
 
 struct Request {
-  std::vector<tokenizer::TokenId> prompt;         // not empty; every id in the vocabulary
-  int64_t max_new_tokens = -1;                    // < 0: what the context leaves
+  std::vector<tokenizer::TokenId> prompt;  // not empty; every id in the vocabulary
+  int64_t max_new_tokens = -1;             // < 0: what the context leaves
   sampling::Params sampling;
-  bool ignore_eos = false;                        // end-of-generation tokens are never drawn
-  int32_t n_top = -1;                             // < 0: no log-probabilities; else 0..100
-  std::function<void(Token&&)> on_token;          // once per drawn token, in order
-  std::function<void(Finish&&)> on_finish;        // exactly once, last
+  bool ignore_eos = false;                  // end-of-generation tokens are never drawn
+  int32_t n_top = -1;                       // < 0: no log-probabilities; else 0..100
+  std::function<void(Token&&)> on_token;    // once per drawn token, in order
+  std::function<void(Finish&&)> on_finish;  // exactly once, last
 };
 
 // Statistics of one step, for histograms. Called on the loop thread after each step.

@@ -34,7 +34,7 @@ class Model {
   // Computes the rows' tokens, writing their KV; afterwards Logits(i) is the i-th wanted position in row order. Ids
   // must be inside the vocabulary and pages inside the store.
   void Forward(std::span<const StepRow> rows);
-  std::span<const float> Logits(int64_t i) const { return step_->Logits(i); }
+  std::span<float> Logits(int64_t i) { return step_->Logits(i); }
   int64_t logit_rows() const { return step_->logit_rows(); }
 
   const Config& config() const { return config_; }

@@ -233,7 +233,7 @@ void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output)
   RunMatmul(jobs);
 }
 
-std::span<const float> Step::Logits(int64_t i) const {
+std::span<float> Step::Logits(int64_t i) {
   TENFOLD_CHECK(i >= 0 && i < logit_rows(), "no logits at that row");
   return {logits_.data() + i * c_.vocab_size, Size(c_.vocab_size)};
 }

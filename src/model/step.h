@@ -52,8 +52,8 @@ class Step {
   // logits (m, vocab) for the m positions that want them, in row order.
   void Output(const float* norm_weight, const kernels::PackedMatrix& output);
 
-  // Valid until the next Begin(). Row i belongs to the i-th wanted position.
-  std::span<const float> Logits(int64_t i) const;
+  // (vocab) floats, valid until the next Begin(), the caller's to change. Row i belongs to the i-th wanted position.
+  std::span<float> Logits(int64_t i);
   int64_t logit_rows() const { return static_cast<int64_t>(logit_tokens_.size()); }
 
  private:

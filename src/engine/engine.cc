@@ -1,0 +1,382 @@
+#include "engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/loader.h"
+#include "engine/loop.h"
+#include "kernels/attention.h"
+#include "platform/cpu.h"
+#include "platform/thread_pool.h"
+
+namespace tenfold::engine {
+namespace {
+
+struct SubmitCommand {
+  RequestId id;
+  Request request;
+  int64_t submitted_us;
+};
+struct CancelCommand {
+  RequestId id;
+};
+using Command = std::variant<SubmitCommand, CancelCommand>;
+
+int ChosenThreads(const Options& options) {
+  return options.threads > 0 ? options.threads : platform::DetectCpuBudget().threads;
+}
+
+}  // namespace
+
+std::string_view NameOf(LoadState state) {
+  switch (state) {
+    case LoadState::kNotLoaded:
+      return "not_loaded";
+    case LoadState::kLoading:
+      return "loading";
+    case LoadState::kReady:
+      return "ready";
+    case LoadState::kError:
+      return "error";
+  }
+  return "error";
+}
+
+// Everything public methods touch is behind `mutex`, which is only ever held to copy or move a few words.
+struct Engine::Impl {
+  Options options;
+  std::function<void(const StepStats&)> on_step;
+
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  std::vector<Command> inbox;
+  bool load_wanted = false;
+  bool unload_wanted = false;
+  bool stopping = false;
+  RequestId next_id = 1;
+  Snapshot published;
+  int64_t last_step_us = -1;
+  int64_t load_begin_us = 0;
+  std::shared_ptr<const ModelInfo> info;
+  std::function<void(LoadState)> on_state;
+
+  std::atomic<bool> abandon_load{false};
+  std::unique_ptr<platform::ThreadPool> pool;  // loop thread only
+  std::unique_ptr<Loop> loop;                  // loop thread only
+  LoopCounters counters;                       // loop thread only
+  std::thread thread;
+
+  void Run();
+  bool WaitForWork();  // false: stop
+  void TakeCommands();
+  void Load();
+  void Unload();
+  void SetState(LoadState state);
+  void Publish();
+  void RunStep();
+  bool ReportLoad(std::string_view stage, double progress);
+};
+
+void Engine::Impl::SetState(LoadState state) {
+  std::function<void(LoadState)> callback;
+  {
+    const std::lock_guard lock(mutex);
+    published.state = state;
+    callback = on_state;
+  }
+  if (callback) callback(state);
+}
+
+void Engine::Impl::Publish() {
+  const std::lock_guard lock(mutex);
+  published.steps_total = counters.steps;
+  published.prompt_tokens_total = counters.prompt_tokens;
+  published.generated_tokens_total = counters.generated_tokens;
+  published.busy_slots_total = counters.busy_slots;
+  published.preemptions_total = counters.preemptions;
+  published.cancelled_total = counters.cancelled;
+  published.prompt_seconds_total = counters.prompt_seconds;
+  published.generate_seconds_total = counters.generate_seconds;
+  published.running = loop ? loop->scheduler().running() : 0;
+  published.waiting = loop ? loop->scheduler().waiting() : 0;
+  published.kv_pages_total = loop ? loop->scheduler().pool().total() : 0;
+  published.kv_pages_used = loop ? loop->scheduler().pool().used() : 0;
+}
+
+bool Engine::Impl::ReportLoad(std::string_view stage, double progress) {
+  const double elapsed_s = static_cast<double>(NowUs() - load_begin_us) * 1e-6;
+  const std::lock_guard lock(mutex);
+  published.stage = stage;
+  published.progress = progress;
+  // The share of bytes is the share of time, once enough of both has passed to tell.
+  published.load_eta_s = progress > 0.02 ? elapsed_s / progress * (1.0 - progress) : -1;
+  return !abandon_load.load();
+}
+
+void Engine::Impl::Load() {
+  SetState(LoadState::kLoading);
+  Log(LogLevel::kInfo, fmt::format("loading {}", options.model_path));
+  Result<LoadedModel> loaded = Error{};
+  try {
+    loaded = LoadModel(options, *pool, [this](std::string_view stage, double p) { return ReportLoad(stage, p); });
+  } catch (const std::exception& e) {
+    loaded = Error{ErrorCode::kInternal, fmt::format("{}: {}", options.model_path, e.what())};
+  }
+  const double seconds = static_cast<double>(NowUs() - load_begin_us) * 1e-6;
+  if (!loaded.ok()) {
+    const bool abandoned = abandon_load.load();
+    {
+      const std::lock_guard lock(mutex);
+      published.error = abandoned ? "" : loaded.error().message;
+      published.stage.clear();
+      published.load_s = seconds;
+    }
+    if (!abandoned) Log(LogLevel::kError, fmt::format("load failed: {}", loaded.error().message));
+    SetState(abandoned ? LoadState::kNotLoaded : LoadState::kError);
+    return;
+  }
+  const std::shared_ptr<const ModelInfo> loaded_info = loaded->info;
+  const Optimization optimization = loaded->optimization;
+  loop = std::make_unique<Loop>(options, std::move(loaded).value(), *pool);
+  Publish();
+  {
+    const std::lock_guard lock(mutex);
+    info = loaded_info;
+    published.optimization = optimization;
+    published.error.clear();
+    published.stage.clear();
+    published.progress = 1;
+    published.load_eta_s = 0;
+    published.load_s = seconds;
+  }
+  Log(LogLevel::kInfo, fmt::format("ready: {} ({}, {} threads, context {}, {:.2f} GiB of weights) after {:.1f} s",
+                                   loaded_info->name, optimization.isa, optimization.threads, optimization.n_ctx,
+                                   static_cast<double>(optimization.weight_bytes) / (1024.0 * 1024 * 1024), seconds));
+  SetState(LoadState::kReady);
+}
+
+void Engine::Impl::Unload() {
+  bool was_loaded = false;
+  {
+    const std::lock_guard lock(mutex);
+    was_loaded = info != nullptr || published.state == LoadState::kError;
+    info.reset();
+  }
+  TakeCommands();  // those that came before the model went
+  if (loop) loop->FinishAll(FinishReason::kFailed, {ErrorCode::kUnavailable, "the model was unloaded"});
+  loop.reset();
+  Publish();
+  {
+    const std::lock_guard lock(mutex);
+    published.progress = 0;
+    published.error.clear();
+    published.optimization = {};
+    last_step_us = -1;
+  }
+  if (was_loaded) {
+    Log(LogLevel::kInfo, "model unloaded");
+    SetState(LoadState::kNotLoaded);
+  }
+}
+
+void Engine::Impl::TakeCommands() {
+  std::vector<Command> commands;
+  {
+    const std::lock_guard lock(mutex);
+    commands.swap(inbox);
+  }
+  for (Command& command : commands) {
+    if (auto* submit = std::get_if<SubmitCommand>(&command)) {
+      if (loop) {
+        loop->Add(submit->id, std::move(submit->request), submit->submitted_us);
+      } else {
+        submit->request.on_finish({.reason = FinishReason::kFailed,
+                                   .error = {ErrorCode::kUnavailable, "the model was unloaded"},
+                                   .timings = {}});
+      }
+    } else if (loop) {
+      const RequestId id = std::get<CancelCommand>(command).id;
+      const int64_t before = loop->scheduler().running() + loop->scheduler().waiting();
+      loop->Cancel(id);
+      counters.cancelled += static_cast<uint64_t>(before - loop->scheduler().running() - loop->scheduler().waiting());
+    }
+  }
+  if (!commands.empty()) Publish();
+}
+
+void Engine::Impl::RunStep() {
+  try {
+    const StepStats stats = loop->RunStep(counters);
+    if (on_step) on_step(stats);
+  } catch (const std::exception& e) {
+    // Only a library can throw here (no memory for a buffer, say). The requests fail; the engine goes on.
+    Log(LogLevel::kError, fmt::format("engine step failed: {}", e.what()));
+    loop->FinishAll(FinishReason::kFailed, {ErrorCode::kInternal, fmt::format("engine step failed: {}", e.what())});
+  }
+  {
+    const std::lock_guard lock(mutex);
+    last_step_us = NowUs();
+  }
+  Publish();
+}
+
+bool Engine::Impl::WaitForWork() {
+  std::unique_lock lock(mutex);
+  const bool busy = loop && !loop->empty();
+  if (!busy) {
+    published.work_pending = false;
+    wake.wait(lock, [this] { return stopping || load_wanted || unload_wanted || !inbox.empty(); });
+  }
+  published.work_pending = busy || !inbox.empty();
+  return !stopping;
+}
+
+void Engine::Impl::Run() {
+  kernels::SetFlushDenormals();
+  pool = std::make_unique<platform::ThreadPool>(ChosenThreads(options), [](int) { kernels::SetFlushDenormals(); });
+  while (WaitForWork()) {
+    bool load = false;
+    bool unload = false;
+    {
+      const std::lock_guard lock(mutex);
+      std::swap(load, load_wanted);
+      std::swap(unload, unload_wanted);
+      if (load) abandon_load.store(unload_wanted);
+    }
+    if (unload) Unload();
+    if (load) Load();
+    TakeCommands();
+    if (loop && !loop->empty()) RunStep();
+  }
+  {
+    const std::lock_guard lock(mutex);
+    info.reset();
+  }
+  TakeCommands();
+  if (loop) loop->FinishAll(FinishReason::kCancelled, {});
+  loop.reset();
+  pool.reset();
+}
+
+Engine::Engine(Options options, std::function<void(const StepStats&)> on_step) : impl_(std::make_unique<Impl>()) {
+  impl_->options = std::move(options);
+  impl_->on_step = std::move(on_step);
+  impl_->thread = std::thread([impl = impl_.get()] { impl->Run(); });
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+    impl_->abandon_load.store(true);
+  }
+  impl_->wake.notify_all();
+  impl_->thread.join();
+}
+
+Status Engine::StartLoad() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->options.model_path.empty()) {
+      return Error{ErrorCode::kUnavailable, "no model is configured: start the server with -m FILE.gguf"};
+    }
+    const LoadState state = impl_->published.state;
+    if (!impl_->unload_wanted && (state == LoadState::kLoading || state == LoadState::kReady)) return {};
+    impl_->load_wanted = true;
+    impl_->load_begin_us = NowUs();
+    impl_->published.state = LoadState::kLoading;
+    impl_->published.stage = "starting";
+    impl_->published.progress = 0;
+    impl_->published.load_eta_s = -1;
+    impl_->published.error.clear();
+  }
+  impl_->wake.notify_all();
+  return {};
+}
+
+void Engine::StartUnload() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->unload_wanted = true;
+    impl_->abandon_load.store(true);
+  }
+  impl_->wake.notify_all();
+}
+
+void Engine::OnStateChange(std::function<void(LoadState)> callback) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->on_state = std::move(callback);
+}
+
+std::shared_ptr<const ModelInfo> Engine::model() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->info;
+}
+
+Snapshot Engine::snapshot() const {
+  const std::lock_guard lock(impl_->mutex);
+  Snapshot copy = impl_->published;
+  copy.waiting += std::count_if(impl_->inbox.begin(), impl_->inbox.end(),
+                                [](const Command& c) { return std::holds_alternative<SubmitCommand>(c); });
+  copy.work_pending = copy.work_pending || !impl_->inbox.empty();
+  copy.last_step_age_us = impl_->last_step_us < 0 ? -1 : NowUs() - impl_->last_step_us;
+  return copy;
+}
+
+namespace {
+
+Status CheckRequest(const Request& request, const ModelInfo& info) {
+  const int64_t prompt_tokens = static_cast<int64_t>(request.prompt.size());
+  if (prompt_tokens == 0) return Error{ErrorCode::kInvalidArgument, "the prompt is empty"};
+  for (const tokenizer::TokenId token : request.prompt) {
+    if (token < 0 || token >= info.vocab_size) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("token id {} is outside the vocabulary of {}", token, info.vocab_size)};
+    }
+  }
+  if (request.max_new_tokens == 0) return Error{ErrorCode::kInvalidArgument, "max_tokens must be at least 1"};
+  const int64_t wanted = request.max_new_tokens < 0 ? 1 : request.max_new_tokens;
+  if (wanted > info.max_context - prompt_tokens) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("the prompt has {} tokens and {} are to be generated, more than the context of {}",
+                             prompt_tokens, wanted, info.max_context)};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RequestId> Engine::Submit(Request request) {
+  const std::shared_ptr<const ModelInfo> info = model();
+  if (info == nullptr) return Error{ErrorCode::kUnavailable, "the model is not loaded"};
+  TENFOLD_TRY_STATUS(CheckRequest(request, *info));
+  RequestId id = 0;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->info != info || impl_->stopping) return Error{ErrorCode::kUnavailable, "the model is not loaded"};
+    id = impl_->next_id++;
+    impl_->inbox.push_back(SubmitCommand{id, std::move(request), NowUs()});
+  }
+  impl_->wake.notify_all();
+  return id;
+}
+
+void Engine::Cancel(RequestId id) {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->inbox.push_back(CancelCommand{id});
+  }
+  impl_->wake.notify_all();
+}
+
+}  // namespace tenfold::engine

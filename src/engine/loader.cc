@@ -1,0 +1,188 @@
+#include "engine/loader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+
+#include "base/log.h"
+#include "kv/block_pool.h"
+#include "platform/available_memory.h"
+#include "platform/memory.h"
+
+namespace tenfold::engine {
+namespace {
+
+constexpr int64_t kDefaultMaxContext = 8192;
+constexpr int32_t kMostPages = 1 << 24;  // 268 million tokens; page ids stay far inside 32 bits
+
+double GiB(uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0); }
+
+Result<kernels::Isa> ChosenIsa(const Options& options) {
+  return kernels::ChooseIsa(options.isa.empty() ? std::getenv("TENFOLD_ISA") : options.isa.c_str());
+}
+
+Result<int64_t> ChosenContext(const Options& options, const model::Config& config) {
+  if (options.max_context == 0) return std::min(config.train_context, kDefaultMaxContext);
+  if (options.max_context > config.train_context) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("a context of {} was asked for (-c), but the model was trained for {}",
+                             options.max_context, config.train_context)};
+  }
+  return options.max_context;
+}
+
+// Pages for every running request's full context, but at most half of the memory that will be free once the weights are
+// there, and never less than one full context.
+Result<int32_t> ChosenPages(const Options& options, const model::Config& config, int64_t max_context,
+                            uint64_t weight_bytes) {
+  const uint64_t page_bytes = model::KvStore::PageBytes(config);
+  const uint64_t one_context = static_cast<uint64_t>(kv::PagesFor(max_context));
+  uint64_t pages = options.kv_bytes / page_bytes;
+  if (options.kv_bytes == 0) {
+    pages = one_context * static_cast<uint64_t>(options.max_running);
+    const uint64_t available = platform::AvailableMemoryBytes();
+    if (available > 0) {
+      const uint64_t left = available > weight_bytes ? available - weight_bytes : 0;
+      if (left < one_context * page_bytes) {
+        return Error{
+            ErrorCode::kResourceExhausted,
+            fmt::format("not enough memory: the weights need {:.2f} GiB and one context of {} tokens {:.2f} GiB, but "
+                        "{:.2f} GiB are free; use a smaller -c or a smaller model",
+                        GiB(weight_bytes), max_context, GiB(one_context * page_bytes), GiB(available))};
+      }
+      pages = std::max(one_context, std::min(pages, left / 2 / page_bytes));
+    }
+  } else if (pages < one_context) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("a KV pool of {} bytes holds {} tokens, less than one context of {}; it needs {} bytes",
+                             options.kv_bytes, pages * kv::kPageTokens, max_context, one_context * page_bytes)};
+  }
+  return static_cast<int32_t>(std::min<uint64_t>(pages, kMostPages));
+}
+
+uint64_t CountParameters(const gguf::File& file) {
+  uint64_t total = 0;
+  for (const gguf::TensorInfo& tensor : file.tensors()) {
+    uint64_t elems = 1;
+    for (const uint64_t dim : tensor.dims) elems *= dim;  // gguf/ has checked that this does not overflow
+    total += elems;
+  }
+  return total;
+}
+
+uint64_t TensorBytes(const gguf::File& file) {
+  uint64_t total = 0;
+  for (const gguf::TensorInfo& tensor : file.tensors()) total += tensor.size_bytes;
+  return total;
+}
+
+Result<std::shared_ptr<ModelInfo>> DescribeModel(const Options& options, const gguf::File& file,
+                                                 const model::Config& config, uint64_t file_bytes,
+                                                 int64_t max_context) {
+  auto info = std::make_shared<ModelInfo>();
+  info->name = ModelName(options);
+  info->path = options.model_path;
+  info->architecture = config.architecture;
+  TENFOLD_TRY(info->description, file.GetStringOr("general.name", ""));
+  TENFOLD_TRY(info->chat_template, file.GetStringOr("tokenizer.chat_template", ""));
+  info->file_bytes = file_bytes;
+  info->parameters = CountParameters(file);
+  info->vocab_size = config.vocab_size;
+  info->train_context = config.train_context;
+  info->max_context = max_context;
+  info->embedding_length = config.d_model;
+  info->created_unix_s = static_cast<int64_t>(std::time(nullptr));
+  TENFOLD_TRY(info->tokenizer, tokenizer::Tokenizer::FromGguf(file));
+  if (info->tokenizer->vocab_size() > config.vocab_size) {
+    return Error{ErrorCode::kCorrupt,
+                 fmt::format("tokenizer.ggml.tokens has {} entries, but tensor token_embd.weight only {} rows",
+                             info->tokenizer->vocab_size(), config.vocab_size)};
+  }
+  return info;
+}
+
+void LockWeights(const model::Model& model, Optimization& optimization) {
+  const platform::HugeBuffer& arena = model.weights().arena;
+  const platform::LockResult lock = platform::LockMemory({arena.data(), arena.size()});
+  optimization.mlock_got = lock.reason.empty();
+  optimization.mlock_locked_bytes = lock.locked_bytes;
+  optimization.mlock_reason = lock.reason;
+  if (!lock.reason.empty()) Log(LogLevel::kWarn, fmt::format("mlock: {}", lock.reason));
+}
+
+// One token through every layer: pages in the last of the memory, so that the first request does not pay for it.
+void WarmUp(model::Model& model) {
+  const int32_t token[] = {0};
+  const int32_t page[] = {0};
+  const model::StepRow rows[] = {{token, 0, 0, page}};
+  model.Forward(rows);
+}
+
+Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool, const LoadReport& report) {
+  report("reading metadata", 0);
+  TENFOLD_TRY(const kernels::Isa isa, ChosenIsa(options));
+  TENFOLD_TRY(const platform::MappedFile bytes, platform::MappedFile::Open(options.model_path));
+  TENFOLD_TRY(const gguf::File file, gguf::File::Parse(bytes.bytes()));
+  TENFOLD_TRY(const model::Config config, model::ReadConfig(file));
+  TENFOLD_TRY(const int64_t max_context, ChosenContext(options, config));
+
+  report("building tokenizer", 0);
+  TENFOLD_TRY(std::shared_ptr<ModelInfo> info, DescribeModel(options, file, config, bytes.bytes().size(), max_context));
+
+  LoadedModel loaded;
+  TENFOLD_TRY(loaded.kv_pages, ChosenPages(options, config, max_context, TensorBytes(file)));
+  const model::ModelOptions model_options{isa, options.exact ? kernels::Precision::kExact : kernels::Precision::kFast};
+  TENFOLD_TRY(
+      loaded.model,
+      model::Model::Load(file, bytes, config, model_options, loaded.kv_pages, pool, [&](uint64_t done, uint64_t total) {
+        const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
+        return report("packing weights", share);
+      }));
+  const platform::HugeBuffer& arena = loaded.model->weights().arena;
+  loaded.optimization = {.isa = std::string(kernels::NameOf(isa)),
+                         .threads = pool.threads(),
+                         .n_ctx = max_context,
+                         .n_batch = options.max_step_tokens,
+                         .parallel = options.max_running,
+                         .exact = options.exact,
+                         .mlock_asked = options.mlock,
+                         .mlock_reason = "",
+                         .huge_pages = arena.asked_huge_pages(),
+                         .weight_bytes = arena.size(),
+                         .kv_bytes = loaded.model->kv().buffer().size()};
+  if (options.mlock) {
+    report("locking memory", 1);
+    LockWeights(*loaded.model, loaded.optimization);
+  }
+  report("warming up", 1);
+  WarmUp(*loaded.model);
+  for (tokenizer::TokenId id = 0; id < info->tokenizer->vocab_size(); ++id) {
+    if (info->tokenizer->IsEndOfGeneration(id)) loaded.end_tokens.push_back(id);
+  }
+  loaded.info = std::move(info);
+  return loaded;
+}
+
+}  // namespace
+
+std::string ModelName(const Options& options) {
+  if (!options.alias.empty()) return options.alias;
+  std::string name = options.model_path.substr(options.model_path.find_last_of('/') + 1);
+  if (name.size() > 5 && name.ends_with(".gguf")) name.resize(name.size() - 5);
+  return name;
+}
+
+Result<LoadedModel> LoadModel(const Options& options, platform::ThreadPool& pool, const LoadReport& report) {
+  auto loaded = LoadFrom(options, pool, report);
+  if (loaded.ok()) return loaded;
+  Error error = std::move(loaded).error();
+  // One place gives every load error its file name; errors of open() have it already.
+  if (error.message.find(options.model_path) == std::string::npos) {
+    error.message = fmt::format("{}: {}", options.model_path, error.message);
+  }
+  return error;
+}
+
+}  // namespace tenfold::engine

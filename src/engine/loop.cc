@@ -1,0 +1,184 @@
+#include "engine/loop.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+namespace tenfold::engine {
+namespace {
+
+sched::Limits SchedulerLimits(const Options& options, const LoadedModel& loaded) {
+  return {.max_running = options.max_running,
+          .max_step_tokens = options.max_step_tokens,
+          .max_context = loaded.info->max_context};
+}
+
+bool WantsLogits(const sched::PlanRow& row) { return row.logits_from < row.first_position + row.count; }
+
+}  // namespace
+
+Loop::Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& pool)
+    : loaded_(std::move(loaded)), pool_(pool), scheduler_(SchedulerLimits(options, loaded_), loaded_.kv_pages) {}
+
+void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
+  Sequence s{.request = std::move(request), .tokens = {}, .sampler = sampling::Sampler({})};
+  s.tokens = std::move(s.request.prompt);
+  s.prompt_tokens = static_cast<int64_t>(s.tokens.size());
+  const int64_t room = loaded_.info->max_context - s.prompt_tokens;
+  s.max_new_tokens = s.request.max_new_tokens < 0 ? room : s.request.max_new_tokens;
+  s.sampler = sampling::Sampler(s.request.sampling);
+  s.submitted_us = submitted_us;
+  const int64_t prompt_tokens = s.prompt_tokens;
+  const int64_t max_new_tokens = s.max_new_tokens;
+  const auto it = sequences_.emplace(id, std::move(s)).first;
+  if (scheduler_.Add(id, prompt_tokens, max_new_tokens) == sched::Admission::kNeverFits) {
+    Finish finish{.reason = FinishReason::kFailed,
+                  .error = {ErrorCode::kResourceExhausted,
+                            fmt::format("the request needs {} tokens of KV memory, more than the whole pool holds",
+                                        prompt_tokens + max_new_tokens)},
+                  .timings = {}};
+    const auto on_finish = std::move(it->second.request.on_finish);
+    sequences_.erase(it);
+    on_finish(std::move(finish));
+  }
+}
+
+void Loop::Cancel(RequestId id) {
+  const auto it = sequences_.find(id);
+  if (it != sequences_.end()) FinishOne(it, FinishReason::kCancelled, {});
+}
+
+void Loop::FinishAll(FinishReason reason, const Error& error) {
+  while (!sequences_.empty()) FinishOne(sequences_.begin(), reason, error);
+}
+
+void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason reason, Error error) {
+  Sequence sequence = std::move(it->second);
+  scheduler_.Remove(it->first);
+  sequences_.erase(it);
+  const int64_t now = NowUs();
+  const int64_t planned = sequence.first_planned_us < 0 ? now : sequence.first_planned_us;
+  const int64_t first = sequence.first_token_us < 0 ? now : sequence.first_token_us;
+  Finish finish{.reason = reason, .error = std::move(error), .timings = {}};
+  finish.timings.queued_us = planned - sequence.submitted_us;
+  finish.timings.prompt_us = first - planned;
+  finish.timings.generate_us = sequence.last_token_us < 0 ? 0 : sequence.last_token_us - first;
+  finish.timings.prompt_tokens = sequence.prompt_tokens;
+  finish.timings.generated_tokens = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
+  sequence.request.on_finish(std::move(finish));
+}
+
+void Loop::Forward(const sched::StepPlan& plan) {
+  rows_.clear();
+  drawing_.clear();
+  for (const sched::PlanRow& row : plan.rows) {
+    const Sequence& sequence = sequences_.at(row.seq);
+    const std::span<const tokenizer::TokenId> tokens(sequence.tokens);
+    rows_.push_back({.tokens = tokens.subspan(static_cast<size_t>(row.first_position), static_cast<size_t>(row.count)),
+                     .first_position = row.first_position,
+                     .logits_from = row.logits_from,
+                     .page_ids = scheduler_.View(row.seq).pages});
+    if (WantsLogits(row)) drawing_.push_back(row.seq);
+  }
+  loaded_.model->Forward(rows_);
+  TENFOLD_CHECK(loaded_.model->logit_rows() == static_cast<int64_t>(drawing_.size()),
+                "one logits row per drawing sequence");
+}
+
+void Loop::DrawAll(std::vector<Result<sampling::Sample>>& samples) {
+  samples.assign(drawing_.size(), Error{});
+  pool_.ParallelFor(static_cast<int64_t>(drawing_.size()), [&](int64_t i, int) {
+    Sequence& sequence = sequences_.find(drawing_[static_cast<size_t>(i)])->second;
+    const std::span<float> logits = loaded_.model->Logits(i);
+    if (sequence.request.ignore_eos) {
+      for (const tokenizer::TokenId id : loaded_.end_tokens) {
+        logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
+      }
+    }
+    samples[static_cast<size_t>(i)] = sequence.sampler.Draw(logits, sequence.request.n_top);
+  });
+}
+
+void Loop::Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_us) {
+  const auto it = sequences_.find(seq);
+  if (it == sequences_.end()) return;  // cancelled by a callback of this very step
+  if (!sample.ok()) {
+    FinishOne(it, FinishReason::kFailed, std::move(sample).error());
+    return;
+  }
+  Sequence& sequence = it->second;
+  if (sequence.first_token_us < 0) sequence.first_token_us = now_us;
+  sequence.last_token_us = now_us;
+  const bool is_end =
+      std::find(loaded_.end_tokens.begin(), loaded_.end_tokens.end(), sample->token) != loaded_.end_tokens.end();
+  if (is_end) {
+    FinishOne(it, FinishReason::kStop, {});
+    return;
+  }
+  sequence.tokens.push_back(sample->token);
+  const int64_t generated = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
+  sequence.request.on_token({.id = sample->token, .logprob = sample->logprob, .top = std::move(sample->top)});
+  if (generated >= sequence.max_new_tokens) {
+    FinishOne(it, FinishReason::kLength, {});
+  } else {
+    scheduler_.AppendToken(seq);
+  }
+}
+
+void Loop::Account(const sched::StepPlan& plan, const StepStats& stats, LoopCounters& counters) {
+  int64_t prompt_tokens = 0;
+  for (const sched::PlanRow& row : plan.rows) {
+    Sequence& sequence = sequences_.at(row.seq);
+    const int64_t end = std::min(row.first_position + row.count, sequence.prompt_tokens);
+    if (end > sequence.prompt_counted) {
+      prompt_tokens += end - sequence.prompt_counted;
+      sequence.prompt_counted = end;
+    }
+  }
+  // A mixed step's time is shared out by tokens: the cost of a token hardly depends on whose it is.
+  const double seconds = static_cast<double>(stats.duration_us) * 1e-6;
+  const double prompt_share = std::min(1.0, static_cast<double>(prompt_tokens) / static_cast<double>(stats.tokens));
+  counters.steps += 1;
+  counters.prompt_tokens += static_cast<uint64_t>(prompt_tokens);
+  counters.busy_slots += static_cast<uint64_t>(stats.sequences);
+  counters.preemptions += plan.preempted.size();
+  counters.prompt_seconds += seconds * prompt_share;
+  counters.generate_seconds += seconds * (1.0 - prompt_share);
+}
+
+StepStats Loop::RunStep(LoopCounters& counters) {
+  const int64_t begin_us = NowUs();
+  const sched::StepPlan plan = scheduler_.Plan();
+  TENFOLD_CHECK(!plan.rows.empty(), "the scheduler must always make progress");
+  for (const sched::PlanRow& row : plan.rows) {
+    Sequence& sequence = sequences_.at(row.seq);
+    if (sequence.first_planned_us < 0) sequence.first_planned_us = begin_us;
+  }
+  Forward(plan);
+  scheduler_.Commit(plan);
+  std::vector<Result<sampling::Sample>> samples;
+  DrawAll(samples);
+
+  const int64_t now_us = NowUs();
+  const StepStats stats{
+      .tokens = plan.tokens, .sequences = static_cast<int64_t>(plan.rows.size()), .duration_us = now_us - begin_us};
+  Account(plan, stats, counters);
+  for (size_t i = 0; i < drawing_.size(); ++i) {
+    if (samples[i].ok()) counters.generated_tokens += 1;
+    Emit(drawing_[i], std::move(samples[i]), now_us);
+  }
+  return stats;
+}
+
+std::string Loop::CheckIntegrity() const {
+  if (static_cast<int64_t>(sequences_.size()) != scheduler_.running() + scheduler_.waiting()) {
+    return "the loop and the scheduler hold different numbers of sequences";
+  }
+  return scheduler_.CheckIntegrity();
+}
+
+}  // namespace tenfold::engine

@@ -1,0 +1,79 @@
+// The loop thread's own state: the sequences of one loaded model, advanced one step at a time.
+//
+// What it does: plan -> forward -> sample -> emit. What it does not: wait, lock, load; engine.cc does.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/loader.h"
+#include "platform/thread_pool.h"
+#include "sched/scheduler.h"
+
+namespace tenfold::engine {
+
+// Counters that only grow; the engine adds them to the snapshot.
+struct LoopCounters {
+  uint64_t steps = 0;
+  uint64_t prompt_tokens = 0;
+  uint64_t generated_tokens = 0;
+  uint64_t busy_slots = 0;
+  uint64_t preemptions = 0;
+  uint64_t cancelled = 0;
+  double prompt_seconds = 0;
+  double generate_seconds = 0;
+};
+
+// Not thread safe: lives on the loop thread.
+class Loop {
+ public:
+  Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& pool);
+
+  // The request has been validated by Engine::Submit; one that can never fit the page pool finishes at once with
+  // kFailed.
+  void Add(RequestId id, Request request, int64_t submitted_us);
+  void Cancel(RequestId id);
+  // Ends every request.
+  void FinishAll(FinishReason reason, const Error& error);
+  bool empty() const { return scheduler_.empty(); }
+
+  // One step. Needs !empty().
+  StepStats RunStep(LoopCounters& counters);
+
+  const LoadedModel& loaded() const { return loaded_; }
+  const sched::Scheduler& scheduler() const { return scheduler_; }
+  std::string CheckIntegrity() const;
+
+ private:
+  struct Sequence {
+    Request request;
+    std::vector<tokenizer::TokenId> tokens;  // prompt, then what was drawn
+    int64_t prompt_tokens = 0;
+    int64_t max_new_tokens = 0;
+    int64_t prompt_counted = 0;  // prompt tokens already counted in metrics (recomputation counts once)
+    sampling::Sampler sampler;
+    int64_t submitted_us = 0;
+    int64_t first_planned_us = -1;
+    int64_t first_token_us = -1;
+    int64_t last_token_us = -1;
+  };
+
+  void Forward(const sched::StepPlan& plan);
+  void DrawAll(std::vector<Result<sampling::Sample>>& samples);
+  void Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_us);
+  void FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason reason, Error error);
+  void Account(const sched::StepPlan& plan, const StepStats& stats, LoopCounters& counters);
+
+  LoadedModel loaded_;
+  platform::ThreadPool& pool_;
+  sched::Scheduler scheduler_;
+  std::map<sched::SeqId, Sequence> sequences_;
+  std::vector<model::StepRow> rows_;   // reused between steps
+  std::vector<sched::SeqId> drawing_;  // the sequences with logits in this step, in row order
+};
+
+}  // namespace tenfold::engine

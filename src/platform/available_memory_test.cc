@@ -1,0 +1,58 @@
+#include "platform/available_memory.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace tenfold::platform {
+namespace {
+
+class FakeSystem : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = ::testing::TempDir() + "/available_memory_XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+    Write("/proc/meminfo", "MemTotal: 4000 kB\nMemFree: 10 kB\nMemAvailable: 2000 kB\n");
+    Write("/proc/self/cgroup", "0::/box/service\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+  void Write(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
+    std::ofstream(root_ + path) << text;
+  }
+  std::string root_;
+};
+
+TEST_F(FakeSystem, NoLimitMeansWhatTheMachineHas) {
+  Write("/sys/fs/cgroup/box/service/memory.max", "max\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_), 2000u * 1024);
+}
+
+TEST_F(FakeSystem, TheTightestLevelOfThePathCounts) {
+  Write("/sys/fs/cgroup/box/service/memory.max", "1500000\n");
+  Write("/sys/fs/cgroup/box/service/memory.current", "100000\n");
+  Write("/sys/fs/cgroup/box/memory.max", "1000000\n");
+  Write("/sys/fs/cgroup/box/memory.current", "600000\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_), 400000u);
+}
+
+TEST_F(FakeSystem, PageCacheInTheGroupGivesWay) {
+  Write("/sys/fs/cgroup/box/service/memory.max", "1000000\n");
+  Write("/sys/fs/cgroup/box/service/memory.current", "900000\n");
+  Write("/sys/fs/cgroup/box/service/memory.stat", "anon 400000\ninactive_file 500000\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_), 600000u);
+}
+
+TEST_F(FakeSystem, AFullGroupHasNothingLeft) {
+  Write("/sys/fs/cgroup/box/service/memory.max", "1000\n");
+  Write("/sys/fs/cgroup/box/service/memory.current", "5000\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_), 0u);
+}
+
+TEST(AvailableMemory, TheRealMachineSaysSomething) { EXPECT_GT(AvailableMemoryBytes(), 0u); }
+
+}  // namespace
+}  // namespace tenfold::platform
