@@ -31,22 +31,24 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> FromGguf(const gguf::File& file);
 
   // Time is linear (up to a log factor) in text size, also on hostile text. Invalid UTF-8 is never an error: its bytes
-  // become byte tokens.
+  // become byte tokens. Without parse_special no text whatsoever gives a control token. Needs text below 512 MiB.
   virtual std::vector<TokenId> Encode(std::string_view text, EncodeOptions options) const = 0;
 
-  // The bytes that a token stands for; may be part of a character. Control tokens give "" unless `render_special`.
-  // Needs 0 <= id < vocab_size().
+  // The bytes that a token stands for; may be part of a character. Control and unknown tokens give "" unless
+  // `render_special`. Needs 0 <= id < vocab_size().
   virtual std::string TokenBytes(TokenId id, bool render_special) const = 0;
 
   // The bytes of a sequence. SPM drops the one space that its encoder put in front when the sequence begins the text.
   std::string Decode(const std::vector<TokenId>& ids, bool render_special) const;
 
   virtual TokenId vocab_size() const = 0;
-  virtual TokenId bos() const = 0;             // kNoToken when absent
+  virtual TokenId bos() const = 0;  // kNoToken when absent
   virtual TokenId eos() const = 0;
   virtual bool IsEndOfGeneration(TokenId id) const = 0;  // eos, eot, <|im_end|>, <|endoftext|>, ...
   virtual bool IsControl(TokenId id) const = 0;
   virtual bool adds_bos() const = 0;
+  // True when Encode puts a space in front of text (SPM), which decoding from the start of a text takes away again.
+  virtual bool adds_space_prefix() const = 0;
   // The id of a token by its literal text ("<|im_start|>"), or kNoToken.
   virtual TokenId Find(std::string_view literal) const = 0;
 };
