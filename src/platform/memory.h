@@ -11,6 +11,9 @@
 namespace tenfold::platform {
 
 // A read-only map of a whole regular file. Movable; unmaps when destroyed. Reading is safe from any thread.
+// The size is that of the moment of opening. If another process shortens the file in place afterwards, reading beyond
+// its new end raises SIGBUS, which no reader of a map can turn into an error: replace model files by renaming a new one
+// over the old name, never by writing into them.
 class MappedFile {
  public:
   // Errors name the path and the reason (missing, a directory, empty, no permission).
@@ -20,10 +23,10 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
-  // Asks for [offset, offset + length) to be read ahead.
+  // Asks for [offset, offset + length) to be read ahead. Like Release, a hint: what lies beyond the file is ignored.
   void WillNeed(size_t offset, size_t length) const;
-  // Gives the pages wholly inside [offset, offset + length) back: they stop counting as our resident memory and are read
-  // again from the page cache if touched.
+  // Gives the pages wholly inside [offset, offset + length) back: they stop counting as our resident memory and are
+  // read again from the page cache if touched.
   void Release(size_t offset, size_t length) const;
 
  private:
@@ -36,7 +39,7 @@ class MappedFile {
 class HugeBuffer {
  public:
   HugeBuffer() = default;
-  // Error: kResourceExhausted with the size asked for.
+  // Error: kResourceExhausted with the size asked for. 0 bytes is an empty buffer whose data() is null.
   static Result<HugeBuffer> Allocate(size_t bytes);
   HugeBuffer(HugeBuffer&& other) noexcept;
   HugeBuffer& operator=(HugeBuffer&& other) noexcept;
@@ -58,7 +61,7 @@ struct LockResult {
   size_t locked_bytes = 0;
   std::string reason;  // empty when everything was locked; else why not, and what to raise
 };
-// Locks as much of the buffer as RLIMIT_MEMLOCK allows.
+// Locks as much of the buffer, from its start, as RLIMIT_MEMLOCK allows. Untouched pages are filled in by it.
 LockResult LockMemory(std::span<const uint8_t> bytes);
 
 // Resident set of this process in bytes (/proc/self/statm), 0 if unknown. Peak: VmHWM.
