@@ -1,4 +1,6 @@
 // The pool of KV pages: ids and reference counts, no floats. One page id stands for 16 tokens in every layer.
+//
+// Free pages are a stack: the page released last is handed out first, while its memory is most likely still in a cache.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +12,13 @@ namespace tenfold::kv {
 
 using PageId = int32_t;
 inline constexpr int64_t kPageTokens = 16;
-inline int64_t PagesFor(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+// Pages that hold `tokens` (>= 0) tokens.
+inline int64_t PagesFor(int64_t tokens) { return tokens / kPageTokens + (tokens % kPageTokens != 0 ? 1 : 0); }
 
 // Not thread safe: the engine loop owns it.
 class BlockPool {
  public:
+  // pages >= 0, all free; ids are 0 .. pages - 1.
   explicit BlockPool(int32_t pages);
   // A free page with one reference, or nothing when none is left (normal scarcity).
   std::optional<PageId> Allocate();
