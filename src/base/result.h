@@ -36,23 +36,38 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : v_(std::in_place_index<0>, std::move(value)) {}    // NOLINT(google-explicit-constructor)
+  Result(T value) : v_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : v_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return v_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
   // Needs ok(); a wrong call is our bug and stops the process with a message.
-  T& value() & { TENFOLD_CHECK(ok(), "Result::value() on an error"); return std::get<0>(v_); }
-  const T& value() const& { TENFOLD_CHECK(ok(), "Result::value() on an error"); return std::get<0>(v_); }
-  T&& value() && { TENFOLD_CHECK(ok(), "Result::value() on an error"); return std::get<0>(std::move(v_)); }
+  T& value() & {
+    TENFOLD_CHECK(ok(), "Result::value() on an error");
+    return std::get<0>(v_);
+  }
+  const T& value() const& {
+    TENFOLD_CHECK(ok(), "Result::value() on an error");
+    return std::get<0>(v_);
+  }
+  T&& value() && {
+    TENFOLD_CHECK(ok(), "Result::value() on an error");
+    return std::get<0>(std::move(v_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  const Error& error() const& { TENFOLD_CHECK(!ok(), "Result::error() on a value"); return std::get<1>(v_); }
-  Error&& error() && { TENFOLD_CHECK(!ok(), "Result::error() on a value"); return std::get<1>(std::move(v_)); }
+  const Error& error() const& {
+    TENFOLD_CHECK(!ok(), "Result::error() on a value");
+    return std::get<1>(v_);
+  }
+  Error&& error() && {
+    TENFOLD_CHECK(!ok(), "Result::error() on a value");
+    return std::get<1>(std::move(v_));
+  }
 
  private:
   std::variant<T, Error> v_;
@@ -72,13 +87,12 @@ class [[nodiscard]] Status : public Result<Ok> {
 #define TENFOLD_CONCAT(a, b) TENFOLD_CONCAT_(a, b)
 // TENFOLD_TRY(auto x, SomeResult());  declares x, or returns the error to our caller.
 #define TENFOLD_TRY(decl, expr) TENFOLD_TRY_IMPL_(TENFOLD_CONCAT(tenfold_try_, __LINE__), decl, expr)
-#define TENFOLD_TRY_IMPL_(tmp, decl, expr)          \
-  auto tmp = (expr);                                \
-  if (!tmp.ok()) return std::move(tmp).error();     \
+#define TENFOLD_TRY_IMPL_(tmp, decl, expr)      \
+  auto tmp = (expr);                            \
+  if (!tmp.ok()) return std::move(tmp).error(); \
   decl = std::move(tmp).value()
 // TENFOLD_TRY_STATUS(expr);  returns the error to our caller, if there is one.
-#define TENFOLD_TRY_STATUS(expr)                                              \
-  do {                                                                        \
-    if (auto tenfold_status = (expr); !tenfold_status.ok())                   \
-      return std::move(tenfold_status).error();                               \
+#define TENFOLD_TRY_STATUS(expr)                                                                      \
+  do {                                                                                                \
+    if (auto tenfold_status = (expr); !tenfold_status.ok()) return std::move(tenfold_status).error(); \
   } while (0)
