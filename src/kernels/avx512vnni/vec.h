@@ -1,0 +1,78 @@
+// 16 floats in a zmm register, as the shared float kernels (attend_tiles.h, float_tiles.h) want them, and exp.
+// Everything has internal linkage: files outside this folder must not include it.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/intrinsics.h"
+
+namespace tenfold::kernels {
+namespace {
+
+struct Vec {
+  using F = __m512;
+  static constexpr int kLanes = 16;
+  // Shape of attention's register tiles for a tile of `rows` query rows; see attend_tiles.h.
+  static constexpr int PagesPerTile(int rows) { return rows > 0 ? 4 : 0; }  // 6 rows x 4 = 24 accumulators of 32
+  static constexpr int ColumnsPerTile(int rows) { return rows > 0 ? 4 : 0; }
+
+  static F Zero() { return _mm512_setzero_ps(); }
+  static F Set(float x) { return _mm512_set1_ps(x); }
+  static F Load(const float* p) { return _mm512_loadu_ps(p); }
+  static F Load(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+  // The first n elements, zeros above; reads nothing past them. 0 <= n <= 16.
+  static F LoadFirst(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(First(n), p); }
+  static F LoadFirst(const uint16_t* p, int64_t n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(First(n), p)); }
+  static void Store(float* p, F x) { _mm512_storeu_ps(p, x); }
+  static void StoreFirst(float* p, int64_t n, F x) { _mm512_mask_storeu_ps(p, First(n), x); }
+  static void StoreHalfFirst(uint16_t* p, int64_t n, F x) {
+    _mm256_mask_storeu_epi16(p, First(n), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  // The first n lanes of x, the others of y.
+  static F SelectFirst(int64_t n, F x, F y) { return _mm512_mask_blend_ps(First(n), y, x); }
+  static F Add(F a, F b) { return _mm512_add_ps(a, b); }
+  static F Sub(F a, F b) { return _mm512_sub_ps(a, b); }
+  static F Mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  static F Div(F a, F b) { return _mm512_div_ps(a, b); }
+  static F MulAdd(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  // Minimum and maximum that give x when either is a NaN or both are zero.
+  static F Min(F bound, F x) { return _mm512_min_ps(bound, x); }
+  static F Max(F bound, F x) { return _mm512_max_ps(bound, x); }
+  static float SumLanes(F x) { return _mm512_reduce_add_ps(x); }
+  static float MaxLane(F x) { return _mm512_reduce_max_ps(x); }
+  static float Sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+  // x1 x0 x3 x2 ...
+  static F SwapPairs(F x) { return _mm512_permute_ps(x, 0xB1); }
+  // Even lanes a * b - c, odd lanes a * b + c.
+  static F MulAddSub(F a, F b, F c) { return _mm512_fmaddsub_ps(a, b, c); }
+  // p0 p0 p1 p1 ... p7 p7.
+  static F LoadTwice(const float* p) {
+    const __m512i index = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return _mm512_permutexvar_ps(index, _mm512_castps256_ps512(_mm256_loadu_ps(p)));
+  }
+
+  // e^x, relative error at most 1.2e-7; 0 below -87.33 (where a float would be subnormal) and e^88.37 above that.
+  // x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a degree-6 polynomial, error 2e-9, fitted for least relative error.
+  static F Exp(F x) {
+    const __mmask16 tiny = _mm512_cmp_ps_mask(x, Set(-87.33f), _CMP_LT_OQ);
+    x = Min(Set(88.37f), x);
+    const F n = _mm512_roundscale_ps(Mul(x, Set(0x1.715476p+0f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    F r = _mm512_fnmadd_ps(n, Set(0x1.62e4p-1f), x);  // ln 2 in two parts; the first times n is exact
+    r = _mm512_fnmadd_ps(n, Set(0x1.7f7d1cp-20f), r);
+    F p = Set(0x1.6ae6e0p-10f);
+    p = MulAdd(p, r, Set(0x1.1267d8p-7f));
+    p = MulAdd(p, r, Set(0x1.555824p-5f));
+    p = MulAdd(p, r, Set(0x1.555418p-3f));
+    p = MulAdd(p, r, Set(0x1.fffffcp-2f));
+    p = MulAdd(p, r, Set(1.0f));
+    p = MulAdd(p, r, Set(1.0f));
+    p = _mm512_scalef_ps(p, n);
+    return _mm512_mask_blend_ps(tiny, p, Zero());
+  }
+
+ private:
+  static __mmask16 First(int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+};
+
+}  // namespace
+}  // namespace tenfold::kernels
