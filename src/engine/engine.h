@@ -21,8 +21,8 @@
 namespace tenfold::engine {
 
 struct Options {
-  std::string model_path;         // empty: the engine stays not_loaded
-  std::string alias;              // name in answers; empty: the file name without .gguf
+  std::string model_path{};         // empty: the engine stays not_loaded
+  std::string alias{};              // name in answers; empty: the file name without .gguf
   int threads = 0;                // compute threads in all; 0: from the CPU budget
   int64_t max_context = 0;        // longest prompt + answer of one request (-c); 0: the model's, at most 8192
   int64_t max_step_tokens = 512;  // tokens per step (-b)
@@ -30,7 +30,7 @@ struct Options {
   uint64_t kv_bytes = 0;          // KV pool; 0: max_running full contexts, at most half of the memory that is free
   bool mlock = false;
   bool exact = false;  // results independent of batch, chunking and threads
-  std::string isa;     // empty: TENFOLD_ISA or the widest
+  std::string isa{};     // empty: TENFOLD_ISA or the widest
 };
 
 enum class LoadState { kNotLoaded, kLoading, kReady, kError };

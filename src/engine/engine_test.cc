@@ -1,0 +1,308 @@
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <fstream>
+#include <future>
+#include <mutex>
+#include <set>
+
+#include "gguf/test_model.h"
+
+namespace tenfold::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+class TempModel {
+ public:
+  explicit TempModel(const std::vector<uint8_t>& bytes) {
+    path_ = ::testing::TempDir() + "/engine_test_XXXXXX";
+    const int fd = mkstemp(path_.data());
+    EXPECT_GE(fd, 0);
+    EXPECT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    close(fd);
+  }
+  ~TempModel() { unlink(path_.c_str()); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// What one request gave, filled on the loop thread and waited for by the test.
+struct Answer {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<tokenizer::TokenId> tokens;
+  std::vector<Token> details;
+  std::vector<Finish> finishes;
+
+  bool WaitFor(const std::function<bool()>& condition) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, 60s, condition);
+  }
+  bool WaitFinished() {
+    return WaitFor([this] { return !finishes.empty(); });
+  }
+  bool WaitTokens(size_t n) {
+    return WaitFor([this, n] { return tokens.size() >= n || !finishes.empty(); });
+  }
+};
+
+Request MakeRequest(const std::shared_ptr<Answer>& answer, std::vector<tokenizer::TokenId> prompt, int64_t max_new) {
+  Request r;
+  r.prompt = std::move(prompt);
+  r.max_new_tokens = max_new;
+  r.sampling.temperature = 0;
+  r.on_token = [answer](Token&& t) {
+    const std::lock_guard lock(answer->mutex);
+    answer->tokens.push_back(t.id);
+    answer->details.push_back(std::move(t));
+    answer->changed.notify_all();
+  };
+  r.on_finish = [answer](Finish&& f) {
+    const std::lock_guard lock(answer->mutex);
+    answer->finishes.push_back(std::move(f));
+    answer->changed.notify_all();
+  };
+  return r;
+}
+
+bool WaitState(Engine& engine, LoadState state) {
+  for (int i = 0; i < 6000; ++i) {
+    if (engine.snapshot().state == state) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
+std::vector<tokenizer::TokenId> Prompt(int n, int seed) {
+  std::vector<tokenizer::TokenId> out;
+  for (int i = 0; i < n; ++i) out.push_back((i * 37 + seed * 101 + 5) % 500);
+  return out;
+}
+
+class EngineTest : public ::testing::Test {
+ protected:
+  EngineTest() : model_(gguf::MakeTinyModel({.types = "q8_0", .vocab = 512, .context_length = 512, .seed = 9})) {}
+
+  std::unique_ptr<Engine> Start(Options options) {
+    options.model_path = model_.path();
+    if (options.threads == 0) options.threads = 2;
+    auto engine = std::make_unique<Engine>(std::move(options), nullptr);
+    EXPECT_TRUE(engine->StartLoad().ok());
+    EXPECT_TRUE(WaitState(*engine, LoadState::kReady)) << engine->snapshot().error;
+    return engine;
+  }
+
+  static std::vector<tokenizer::TokenId> Run(Engine& engine, std::vector<tokenizer::TokenId> prompt, int64_t max_new) {
+    auto answer = std::make_shared<Answer>();
+    Request request = MakeRequest(answer, std::move(prompt), max_new);
+    request.ignore_eos = true;
+    EXPECT_TRUE(engine.Submit(std::move(request)).ok());
+    EXPECT_TRUE(answer->WaitFinished());
+    return answer->tokens;
+  }
+
+  TempModel model_;
+};
+
+TEST_F(EngineTest, TenDifferentRequestsTogetherGiveWhatEachGivesAlone) {
+  // A pool smaller than ten contexts, so that requests also wait and are preempted.
+  const auto engine = Start({.max_step_tokens = 24, .kv_bytes = 2ull * 2 * 4 * 16 * 64 * 2 * 40, .exact = true});
+  std::vector<std::vector<tokenizer::TokenId>> alone;
+  for (int i = 0; i < 10; ++i) alone.push_back(Run(*engine, Prompt(3 + 9 * i, i), 30 + i));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(alone[static_cast<size_t>(i)].size(), static_cast<size_t>(30 + i));
+  EXPECT_EQ(std::set(alone.begin(), alone.end()).size(), 10u)
+      << "the requests must differ for this test to mean anything";
+
+  std::vector<std::shared_ptr<Answer>> answers;
+  for (int i = 0; i < 10; ++i) {
+    answers.push_back(std::make_shared<Answer>());
+    Request request = MakeRequest(answers.back(), Prompt(3 + 9 * i, i), 30 + i);
+    request.ignore_eos = true;
+    ASSERT_TRUE(engine->Submit(std::move(request)).ok());
+  }
+  for (size_t i = 0; i < 10; ++i) {
+    ASSERT_TRUE(answers[i]->WaitFinished());
+    EXPECT_EQ(answers[i]->tokens, alone[i]) << "request " << i;
+    EXPECT_EQ(answers[i]->finishes[0].reason, FinishReason::kLength);
+    EXPECT_EQ(answers[i]->finishes[0].timings.generated_tokens, static_cast<int64_t>(30 + i));
+  }
+  EXPECT_GT(engine->snapshot().preemptions_total, 0u) << "the pool was meant to run out";
+  EXPECT_EQ(engine->snapshot().kv_pages_used, 0);
+}
+
+TEST_F(EngineTest, ACancelledRequestStopsWithinAStepAndGivesItsPagesBack) {
+  const auto engine = Start({});
+  auto answer = std::make_shared<Answer>();
+  Request request = MakeRequest(answer, Prompt(5, 1), 500);
+  request.ignore_eos = true;
+  const auto id = engine->Submit(std::move(request));
+  ASSERT_TRUE(id.ok());
+  ASSERT_TRUE(answer->WaitTokens(3));
+  engine->Cancel(*id);
+  ASSERT_TRUE(answer->WaitFinished());
+  EXPECT_EQ(answer->finishes[0].reason, FinishReason::kCancelled);
+  EXPECT_LT(answer->tokens.size(), 400u);
+  const auto later = Run(*engine, Prompt(4, 2), 5);
+  EXPECT_EQ(later.size(), 5u);
+  EXPECT_EQ(engine->snapshot().kv_pages_used, 0);
+  EXPECT_EQ(engine->snapshot().cancelled_total, 1u);
+  engine->Cancel(*id);     // long gone: ignored
+  engine->Cancel(987654);  // never existed: ignored
+  EXPECT_EQ(Run(*engine, Prompt(4, 2), 5), later);
+  EXPECT_EQ(answer->finishes.size(), 1u);
+}
+
+TEST_F(EngineTest, EndOfGenerationStopsAndIsNotHandedOut) {
+  // With ignore_eos 512 tokens of random weights meet an end token sooner or later; without it the answer ends there.
+  const auto engine = Start({});
+  int stopped = 0;
+  for (int seed = 0; seed < 40 && stopped == 0; ++seed) {
+    auto answer = std::make_shared<Answer>();
+    Request request = MakeRequest(answer, Prompt(4, seed), 400);
+    request.sampling = {.temperature = 2.0F, .seed = static_cast<uint64_t>(seed)};
+    ASSERT_TRUE(engine->Submit(std::move(request)).ok());
+    ASSERT_TRUE(answer->WaitFinished());
+    if (answer->finishes[0].reason != FinishReason::kStop) continue;
+    ++stopped;
+    for (const auto token : answer->tokens) EXPECT_FALSE(engine->model()->tokenizer->IsEndOfGeneration(token));
+  }
+  EXPECT_GT(stopped, 0);
+}
+
+TEST_F(EngineTest, SameSeedSameTokensAndLogprobsAreOfTheSoftmax) {
+  const auto engine = Start({});
+  std::vector<tokenizer::TokenId> first;
+  for (int run = 0; run < 2; ++run) {
+    auto answer = std::make_shared<Answer>();
+    Request request = MakeRequest(answer, Prompt(6, 3), 20);
+    request.sampling = {.temperature = 1.0F, .seed = 77};
+    request.ignore_eos = true;
+    request.n_top = 5;
+    ASSERT_TRUE(engine->Submit(std::move(request)).ok());
+    ASSERT_TRUE(answer->WaitFinished());
+    if (run == 0) first = answer->tokens;
+    EXPECT_EQ(answer->tokens, first);
+    for (const Token& token : answer->details) {
+      ASSERT_EQ(token.top.size(), 5u);
+      EXPECT_LE(token.logprob, token.top[0].logprob);
+      for (size_t i = 1; i < 5; ++i) EXPECT_LE(token.top[i].logprob, token.top[i - 1].logprob);
+    }
+  }
+}
+
+TEST_F(EngineTest, RefusesWhatCannotBeServedWithNumbers) {
+  const auto engine = Start({.max_context = 128});
+  auto answer = std::make_shared<Answer>();
+  const auto expect_refused = [&](Request request, const std::string& text) {
+    const auto result = engine->Submit(std::move(request));
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(result.error().message.find(text), std::string::npos) << result.error().message;
+  };
+  expect_refused(MakeRequest(answer, {}, 5), "empty");
+  expect_refused(MakeRequest(answer, {1, 512}, 5), "512");
+  expect_refused(MakeRequest(answer, {1, -1}, 5), "-1");
+  expect_refused(MakeRequest(answer, Prompt(100, 1), 29), "128");
+  expect_refused(MakeRequest(answer, Prompt(128, 1), -1), "128");
+  expect_refused(MakeRequest(answer, Prompt(10, 1), 0), "at least 1");
+  EXPECT_EQ(Run(*engine, Prompt(100, 1), 28).size(), 28u);
+  EXPECT_EQ(Run(*engine, Prompt(127, 1), -1).size(), 1u);
+}
+
+TEST_F(EngineTest, NothingIsAcceptedBeforeTheLoadAndStatesAreReported) {
+  Options options;
+  options.model_path = model_.path();
+  options.threads = 1;
+  Engine engine(options, nullptr);
+  std::mutex mutex;
+  std::vector<LoadState> states;
+  engine.OnStateChange([&](LoadState s) {
+    const std::lock_guard lock(mutex);
+    states.push_back(s);
+  });
+  auto answer = std::make_shared<Answer>();
+  const auto refused = engine.Submit(MakeRequest(answer, {1}, 1));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(engine.snapshot().state, LoadState::kNotLoaded);
+  ASSERT_TRUE(engine.StartLoad().ok());
+  EXPECT_NE(engine.snapshot().state, LoadState::kNotLoaded);
+  ASSERT_TRUE(WaitState(engine, LoadState::kReady));
+  engine.StartUnload();
+  ASSERT_TRUE(WaitState(engine, LoadState::kNotLoaded));
+  EXPECT_EQ(engine.model(), nullptr);
+  ASSERT_TRUE(engine.StartLoad().ok());
+  ASSERT_TRUE(WaitState(engine, LoadState::kReady));
+  const std::lock_guard lock(mutex);
+  const std::vector<LoadState> want = {LoadState::kLoading, LoadState::kReady, LoadState::kNotLoaded,
+                                       LoadState::kLoading};
+  ASSERT_GE(states.size(), want.size());
+  states.resize(want.size());
+  EXPECT_EQ(states, want);
+}
+
+TEST_F(EngineTest, UnloadFailsRunningRequestsByName) {
+  const auto engine = Start({});
+  auto answer = std::make_shared<Answer>();
+  Request request = MakeRequest(answer, Prompt(5, 1), 500);
+  request.ignore_eos = true;
+  ASSERT_TRUE(engine->Submit(std::move(request)).ok());
+  ASSERT_TRUE(answer->WaitTokens(1));
+  engine->StartUnload();
+  ASSERT_TRUE(answer->WaitFinished());
+  EXPECT_EQ(answer->finishes[0].reason, FinishReason::kFailed);
+  EXPECT_EQ(answer->finishes[0].error.code, ErrorCode::kUnavailable);
+}
+
+TEST_F(EngineTest, AFailedLoadStaysAndCanBeRetried) {
+  const std::string path = ::testing::TempDir() + "/engine_test_later.gguf";
+  unlink(path.c_str());
+  Options options;
+  options.model_path = path;
+  options.threads = 1;
+  Engine engine(options, nullptr);
+  ASSERT_TRUE(engine.StartLoad().ok());
+  ASSERT_TRUE(WaitState(engine, LoadState::kError));
+  EXPECT_NE(engine.snapshot().error.find(path), std::string::npos) << engine.snapshot().error;
+  std::ofstream(path) << std::ifstream(model_.path()).rdbuf();
+  ASSERT_TRUE(engine.StartLoad().ok());
+  EXPECT_TRUE(WaitState(engine, LoadState::kReady)) << engine.snapshot().error;
+  unlink(path.c_str());
+}
+
+TEST_F(EngineTest, DestructionFinishesEveryRequestOnce) {
+  std::vector<std::shared_ptr<Answer>> answers;
+  {
+    const auto engine = Start({.max_running = 2});
+    for (int i = 0; i < 5; ++i) {
+      answers.push_back(std::make_shared<Answer>());
+      Request request = MakeRequest(answers.back(), Prompt(5, i), 400);
+      request.ignore_eos = true;
+      ASSERT_TRUE(engine->Submit(std::move(request)).ok());
+    }
+    ASSERT_TRUE(answers[0]->WaitTokens(2));
+  }
+  for (const auto& answer : answers) {
+    ASSERT_EQ(answer->finishes.size(), 1u);
+  }
+  EXPECT_EQ(answers[4]->finishes[0].reason, FinishReason::kCancelled);
+}
+
+TEST(EngineWithoutModel, SaysWhatToDo) {
+  Engine engine({.threads = 1}, nullptr);
+  const Status status = engine.StartLoad();
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find("-m"), std::string::npos);
+  EXPECT_EQ(engine.snapshot().state, LoadState::kNotLoaded);
+}
+
+}  // namespace
+}  // namespace tenfold::engine

@@ -1,0 +1,263 @@
+#include "model/model.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+#include <numeric>
+#include <random>
+
+#include "gguf/test_model.h"
+#include "gguf/writer.h"
+#include "kernels/attention.h"
+#include "model/reference_forward.h"
+
+namespace tenfold::model {
+namespace {
+
+// A model file on disk for as long as the object lives.
+class TempFile {
+ public:
+  explicit TempFile(std::span<const uint8_t> bytes) {
+    path_ = ::testing::TempDir() + "/model_test_XXXXXX";
+    const int fd = mkstemp(path_.data());
+    EXPECT_GE(fd, 0);
+    EXPECT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    close(fd);
+  }
+  ~TempFile() { unlink(path_.c_str()); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::vector<double> LogSoftmax(std::span<const double> z) {
+  const double top = *std::max_element(z.begin(), z.end());
+  double sum = 0;
+  for (const double v : z) sum += std::exp(v - top);
+  std::vector<double> out;
+  for (const double v : z) out.push_back(v - top - std::log(sum));
+  return out;
+}
+
+// One loaded tiny model with page ids handed out in a shuffled order, so that nothing depends on pages being in line.
+struct Fixture {
+  explicit Fixture(const gguf::TinyModelOptions& options, kernels::Isa isa, kernels::Precision precision,
+                   int threads = 2)
+      : bytes(gguf::MakeTinyModel(options)), temp(bytes), pool(threads, [](int) { kernels::SetFlushDenormals(); }) {
+    kernels::SetFlushDenormals();
+    auto parsed = gguf::File::Parse(bytes);
+    EXPECT_TRUE(parsed.ok()) << parsed.error().message;
+    file = std::make_unique<gguf::File>(std::move(parsed).value());
+    config = ReadConfig(*file).value();
+    auto mapped = platform::MappedFile::Open(temp.path());
+    auto loaded =
+        Model::Load(*file, *mapped, config, {isa, precision}, 128, pool, [](uint64_t, uint64_t) { return true; });
+    EXPECT_TRUE(loaded.ok()) << loaded.error().message;
+    model = std::move(loaded).value();
+    pages.resize(128);
+    std::iota(pages.begin(), pages.end(), 0);
+    std::shuffle(pages.begin(), pages.end(), std::mt19937(7));
+  }
+  std::vector<double> Logits(int64_t row) {
+    const auto z = model->Logits(row);
+    return {z.begin(), z.end()};
+  }
+
+  std::vector<uint8_t> bytes;
+  TempFile temp;
+  platform::ThreadPool pool;
+  std::unique_ptr<gguf::File> file;
+  Config config;
+  std::unique_ptr<Model> model;
+  std::vector<int32_t> pages;
+};
+
+std::vector<int32_t> RandomTokens(int64_t n, int32_t vocab, uint32_t seed) {
+  std::mt19937 rng(seed);
+  std::vector<int32_t> out;
+  for (int64_t i = 0; i < n; ++i) out.push_back(static_cast<int32_t>(rng() % static_cast<uint32_t>(vocab)));
+  return out;
+}
+
+struct Case {
+  const char* architecture;
+  const char* types;
+  double bar;  // mean |delta log-probability| of the reference's ten likeliest tokens
+};
+
+class Exactness : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Exactness, AgreesWithTheReferenceOnEveryIsa) {
+  const Case& param = GetParam();
+  const gguf::TinyModelOptions options{
+      .architecture = param.architecture, .types = param.types, .tied = false, .seed = 3};
+  for (const kernels::Isa isa : kernels::SupportedIsas()) {
+    for (const auto precision : {kernels::Precision::kExact, kernels::Precision::kFast}) {
+      Fixture f(options, isa, precision);
+      const auto tokens = RandomTokens(40, 500, 11);
+      const StepRow rows[] = {{tokens, 0, 0, f.pages}};
+      f.model->Forward(rows);
+      ASSERT_EQ(f.model->logit_rows(), 40);
+      const auto reference = ReferenceForward(*f.file, f.bytes, f.config, tokens);
+      const auto vocab = static_cast<size_t>(f.config.vocab_size);
+      double total = 0;
+      for (size_t t = 0; t < tokens.size(); ++t) {
+        const auto want = LogSoftmax(std::span(reference).subspan(t * vocab, vocab));
+        const auto got = LogSoftmax(f.Logits(static_cast<int64_t>(t)));
+        std::vector<size_t> order(vocab);
+        std::iota(order.begin(), order.end(), size_t{0});
+        std::partial_sort(order.begin(), order.begin() + 10, order.end(),
+                          [&](size_t a, size_t b) { return want[a] > want[b]; });
+        for (int i = 0; i < 10; ++i)
+          total += std::abs(want[order[static_cast<size_t>(i)]] - got[order[static_cast<size_t>(i)]]);
+      }
+      EXPECT_LT(total / (10.0 * 40.0), param.bar)
+          << kernels::NameOf(isa) << (precision == kernels::Precision::kExact ? " exact" : " fast");
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Exactness,
+                         ::testing::Values(Case{"qwen3", "f32", 0.002}, Case{"qwen3", "f16", 0.002},
+                                           Case{"qwen3", "q8_0", 0.02}, Case{"qwen3", "q4_k_m", 0.03},
+                                           Case{"llama", "q4_k_m", 0.04}, Case{"llama", "f16", 0.002}),
+                         [](const auto& info) {
+                           return std::string(info.param.architecture) + "_" + info.param.types;
+                         });
+
+// Several sequences in one step, a prompt in chunks, single tokens beside chunks: exact mode gives the same bits.
+TEST(Model, ExactLogitsDoNotDependOnChunksNeighboursOrThreads) {
+  const gguf::TinyModelOptions options{.types = "q4_k_m", .seed = 5};
+  for (const kernels::Isa isa : kernels::SupportedIsas()) {
+    Fixture alone(options, isa, kernels::Precision::kExact, 1);
+    Fixture mixed(options, isa, kernels::Precision::kExact, 3);
+    const auto a = RandomTokens(50, 500, 1);
+    const auto b = RandomTokens(21, 500, 2);
+    const StepRow whole[] = {{a, 0, 49, alone.pages}};
+    alone.model->Forward(whole);
+    const auto want = alone.Logits(0);
+
+    const std::span<const int32_t> pa = std::span(mixed.pages).first(4);
+    const std::span<const int32_t> pb = std::span(mixed.pages).subspan(10, 2);
+    const std::span<const int32_t> ta(a), tb(b);
+    const StepRow first[] = {{ta.first(17), 0, 17, pa}, {tb.first(3), 0, 3, pb}};
+    const StepRow second[] = {{tb.subspan(3, 1), 3, 3, pb}, {ta.subspan(17, 32), 17, 49, pa}};
+    const StepRow third[] = {{ta.subspan(49, 1), 49, 49, pa}, {tb.subspan(4, 17), 4, 20, pb}};
+    mixed.model->Forward(first);
+    EXPECT_EQ(mixed.model->logit_rows(), 0);
+    mixed.model->Forward(second);
+    EXPECT_EQ(mixed.model->logit_rows(), 1);
+    mixed.model->Forward(third);
+    EXPECT_EQ(mixed.model->logit_rows(), 2);
+    EXPECT_EQ(mixed.Logits(0), want) << kernels::NameOf(isa);
+  }
+}
+
+Result<std::unique_ptr<Model>> LoadBytes(std::span<const uint8_t> bytes, const LoadProgress& progress) {
+  TENFOLD_TRY(const gguf::File file, gguf::File::Parse(bytes));
+  TENFOLD_TRY(const Config config, ReadConfig(file));
+  const TempFile temp(bytes);
+  TENFOLD_TRY(const platform::MappedFile mapped, platform::MappedFile::Open(temp.path()));
+  static platform::ThreadPool pool(1, [](int) {});
+  return Model::Load(file, mapped, config, {}, 4, pool, progress);
+}
+
+const LoadProgress kGoOn = [](uint64_t, uint64_t) { return true; };
+
+// Copies a tiny model with some metadata and tensors changed.
+std::vector<uint8_t> Altered(const std::function<bool(gguf::TensorInfo&)>& keep_tensor,
+                             const std::function<void(std::string_view key, gguf::Value&)>& change_value,
+                             const std::vector<std::pair<std::string, gguf::Value>>& more = {}) {
+  const auto bytes = gguf::MakeTinyModel({.types = "f32"});
+  const auto file = gguf::File::Parse(bytes).value();
+  gguf::Writer writer;
+  for (auto [key, value] : file.metadata()) {
+    change_value(key, value);
+    writer.Set(key, value);
+  }
+  for (const auto& [key, value] : more) writer.Set(key, value);
+  for (gguf::TensorInfo tensor : file.tensors()) {
+    const auto data = std::span(bytes).subspan(tensor.offset_bytes, tensor.size_bytes);
+    if (!keep_tensor(tensor)) continue;
+    writer.AddTensor(tensor.name, tensor.type, tensor.dims, data);
+  }
+  return writer.Serialize();
+}
+
+const auto kKeepAll = [](gguf::TensorInfo&) { return true; };
+const auto kNoChange = [](std::string_view, gguf::Value&) {};
+
+void ExpectRefused(const std::vector<uint8_t>& bytes, ErrorCode code, const std::string& mentions) {
+  const auto result = LoadBytes(bytes, kGoOn);
+  ASSERT_FALSE(result.ok()) << "expected an error that mentions " << mentions;
+  EXPECT_EQ(result.error().code, code) << result.error().message;
+  EXPECT_NE(result.error().message.find(mentions), std::string::npos) << result.error().message;
+}
+
+TEST(ModelErrors, NameTheKeyOrTensor) {
+  ExpectRefused(Altered([](gguf::TensorInfo& t) { return t.name != "blk.1.ffn_up.weight"; }, kNoChange),
+                ErrorCode::kCorrupt, "blk.1.ffn_up.weight is missing");
+  ExpectRefused(Altered(
+                    [](gguf::TensorInfo& t) {
+                      if (t.name == "blk.0.attn_k.weight") std::swap(t.dims[0], t.dims[1]);
+                      return true;
+                    },
+                    kNoChange),
+                ErrorCode::kCorrupt, "blk.0.attn_k.weight has shape");
+  ExpectRefused(Altered(
+                    [](gguf::TensorInfo& t) {
+                      if (t.name == "output_norm.weight") t.name = "strange.weight";
+                      return true;
+                    },
+                    kNoChange),
+                ErrorCode::kCorrupt, "output_norm.weight is missing");
+  ExpectRefused(Altered(kKeepAll,
+                        [](std::string_view key, gguf::Value& v) {
+                          if (key == "general.architecture") v = std::string("mamba");
+                        }),
+                ErrorCode::kUnsupported, "mamba");
+  ExpectRefused(Altered(kKeepAll,
+                        [](std::string_view key, gguf::Value& v) {
+                          if (key == "qwen3.block_count") v = uint32_t{9000000};
+                        }),
+                ErrorCode::kCorrupt, "qwen3.block_count");
+  ExpectRefused(Altered(kKeepAll,
+                        [](std::string_view key, gguf::Value& v) {
+                          if (key == "qwen3.attention.head_count_kv") v = uint32_t{3};
+                        }),
+                ErrorCode::kCorrupt, "head_count_kv");
+  ExpectRefused(Altered(kKeepAll,
+                        [](std::string_view key, gguf::Value& v) {
+                          if (key == "qwen3.attention.head_count") v = uint32_t{0};
+                        }),
+                ErrorCode::kCorrupt, "qwen3.attention.head_count");
+  ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.rope.scaling.type", std::string("yarn")}}),
+                ErrorCode::kUnsupported, "yarn");
+}
+
+TEST(ModelErrors, ATensorThatNobodyReadsIsRefused) {
+  auto bytes = gguf::MakeTinyModel({.types = "f32"});
+  const auto file = gguf::File::Parse(bytes).value();
+  gguf::Writer writer;
+  for (const auto& [key, value] : file.metadata()) writer.Set(key, value);
+  for (const auto& t : file.tensors())
+    writer.AddTensor(t.name, t.type, t.dims, std::span(bytes).subspan(t.offset_bytes, t.size_bytes));
+  const std::vector<uint8_t> bias(256 * 4);
+  writer.AddTensor("blk.0.attn_q.bias", tensor::DType::kF32, {256}, bias);
+  ExpectRefused(writer.Serialize(), ErrorCode::kUnsupported, "blk.0.attn_q.bias");
+}
+
+TEST(ModelErrors, ALoadCanBeAbandoned) {
+  int calls = 0;
+  const auto result = LoadBytes(gguf::MakeTinyModel({}), [&](uint64_t, uint64_t) { return ++calls < 3; });
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(calls, 3);
+}
+
+}  // namespace
+}  // namespace tenfold::model
