@@ -272,6 +272,9 @@ TEST(Parse, TensorsLieInsideTheFileAlignedAndApart) {
   ASSERT_TRUE(ParseBytes(pair(32, 0)).ok());  // not in file order, but apart
   ExpectCorrupt(pair(0, 32), HasSubstr("tensors \"a\" and \"b\" overlap"));
   ExpectCorrupt(pair(32, 32), HasSubstr("overlap"));
+  constexpr uint32_t kI8 = 24;
+  ExpectCorrupt(Raw(3, 2, 0).Tensor("a", {33}, kI8, 0).Tensor("b", {1}, kI8, 32).Pad().Zeros(64),
+                HasSubstr("tensors \"a\" and \"b\" overlap"));  // by one byte
   ExpectCorrupt(pair(32, 64), HasSubstr("tensors \"a\" and \"b\" overlap"));
 }
 

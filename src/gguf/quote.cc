@@ -1,3 +1,4 @@
+// Everything but plain printable ASCII is escaped: messages end in logs, JSON and terminals.
 #include "gguf/quote.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Builds the tiny model: hyperparameters, vocabulary, then tensors in the order real converters write them.
 #include "gguf/test_model.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Serialises in one pass: header, metadata, tensor index, then the data, each tensor padded to the alignment.
 #include "gguf/writer.h"
 
 #include <cstring>

@@ -1,4 +1,7 @@
 // Writes GGUF v3 files for tests and tools.
+//
+// What it does: holds everything in memory and hands back the bytes. What it does not: check that the metadata means
+// anything, or stream files larger than memory; nothing a user runs writes models.
 #pragma once
 
 #include <cstdint>
