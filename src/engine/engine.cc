@@ -7,9 +7,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <optional>
 #include <thread>
-#include <variant>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,15 +20,12 @@
 namespace tenfold::engine {
 namespace {
 
-struct SubmitCommand {
-  RequestId id;
-  Request request;
-  int64_t submitted_us;
+// A request to queue, or, without one, an id to cancel.
+struct Command {
+  RequestId id = 0;
+  std::unique_ptr<Request> submitted;
+  int64_t submitted_us = 0;
 };
-struct CancelCommand {
-  RequestId id;
-};
-using Command = std::variant<SubmitCommand, CancelCommand>;
 
 int ChosenThreads(const Options& options) {
   return options.threads > 0 ? options.threads : platform::DetectCpuBudget().threads;
@@ -196,18 +191,17 @@ void Engine::Impl::TakeCommands() {
     commands.swap(inbox);
   }
   for (Command& command : commands) {
-    if (auto* submit = std::get_if<SubmitCommand>(&command)) {
+    if (command.submitted != nullptr) {
       if (loop) {
-        loop->Add(submit->id, std::move(submit->request), submit->submitted_us);
+        loop->Add(command.id, std::move(*command.submitted), command.submitted_us);
       } else {
-        submit->request.on_finish({.reason = FinishReason::kFailed,
-                                   .error = {ErrorCode::kUnavailable, "the model was unloaded"},
-                                   .timings = {}});
+        command.submitted->on_finish({.reason = FinishReason::kFailed,
+                                      .error = {ErrorCode::kUnavailable, "the model was unloaded"},
+                                      .timings = {}});
       }
     } else if (loop) {
-      const RequestId id = std::get<CancelCommand>(command).id;
       const int64_t before = loop->scheduler().running() + loop->scheduler().waiting();
-      loop->Cancel(id);
+      loop->Cancel(command.id);
       counters.cancelled += static_cast<uint64_t>(before - loop->scheduler().running() - loop->scheduler().waiting());
     }
   }
@@ -326,8 +320,8 @@ std::shared_ptr<const ModelInfo> Engine::model() const {
 Snapshot Engine::snapshot() const {
   const std::lock_guard lock(impl_->mutex);
   Snapshot copy = impl_->published;
-  copy.waiting += std::count_if(impl_->inbox.begin(), impl_->inbox.end(),
-                                [](const Command& c) { return std::holds_alternative<SubmitCommand>(c); });
+  copy.waiting +=
+      std::count_if(impl_->inbox.begin(), impl_->inbox.end(), [](const Command& c) { return c.submitted != nullptr; });
   copy.work_pending = copy.work_pending || !impl_->inbox.empty();
   copy.last_step_age_us = impl_->last_step_us < 0 ? -1 : NowUs() - impl_->last_step_us;
   return copy;
@@ -365,7 +359,7 @@ Result<RequestId> Engine::Submit(Request request) {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->info != info || impl_->stopping) return Error{ErrorCode::kUnavailable, "the model is not loaded"};
     id = impl_->next_id++;
-    impl_->inbox.push_back(SubmitCommand{id, std::move(request), NowUs()});
+    impl_->inbox.push_back({id, std::make_unique<Request>(std::move(request)), NowUs()});
   }
   impl_->wake.notify_all();
   return id;
@@ -374,7 +368,7 @@ Result<RequestId> Engine::Submit(Request request) {
 void Engine::Cancel(RequestId id) {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->inbox.push_back(CancelCommand{id});
+    impl_->inbox.push_back({id, nullptr, 0});
   }
   impl_->wake.notify_all();
 }
