@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""A property of --exact: what a request gives depends on nothing but the request.
+
+Random requests (length, sampling, seed) run alone, then ten at once on servers with other thread counts and step sizes,
+with some of their neighbours hanging up half way. Every answer must be the same, token for token.
+"""
+import random
+import shutil
+import tempfile
+import unittest
+
+import harness
+
+REQUESTS = 20
+
+
+def random_body(draw):
+    body = {"prompt": [draw.randrange(2000) for _ in range(draw.choice((1, 3, 15, 16, 17, 40, 130, 260)))],
+            "max_tokens": draw.randrange(1, 40), "ignore_eos": True, "logprobs": 0, "seed": draw.randrange(2 ** 31),
+            "temperature": draw.choice((0, 0.7, 1.0, 1.5))}
+    body.update(draw.choice(({}, {"top_k": 20}, {"top_p": 0.9}, {"min_p": 0.05})))
+    return body
+
+
+class BatchInvarianceTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        harness.tool("make_gguf.py")
+        folder = tempfile.mkdtemp(prefix="tenfold-invariance-")
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.model = harness.make_model(folder, "tiny-qwen3", "--types", "q4_k_m", "--seed", "7")
+        draw = random.Random(20240607)
+        cls.bodies = [random_body(draw) for _ in range(REQUESTS)]
+        with harness.ready_server(cls.model, "--exact", "-t", "1") as server:
+            cls.alone = [cls.ask(server.port, body) for body in cls.bodies]
+
+    @staticmethod
+    def ask(port, body):
+        answer = harness.post(port, "/v1/completions", body)
+        if answer.status != 200:
+            raise AssertionError(f"{answer.status}: {answer.body[:300]}")
+        return [(entry["id"], entry["logprob"]) for entry in answer.json()["choices"][0]["logprobs"]["content"]]
+
+    @staticmethod
+    def hang_up(port, body):
+        with harness.stream(port, "/v1/completions", {**body, "max_tokens": 200}) as (_, events):
+            next(events)
+
+    def check(self, *arguments):
+        with harness.ready_server(self.model, "--exact", *arguments) as server:
+            for first in range(0, REQUESTS, 10):
+                bodies = self.bodies[first:first + 10]
+                work = [lambda b=body: self.ask(server.port, b) for body in bodies]
+                work += [lambda b=body: self.hang_up(server.port, b) for body in self.bodies[:3]]
+                together = harness.in_parallel(work)[:len(bodies)]
+                for number, (got, want) in enumerate(zip(together, self.alone[first:first + 10]), first):
+                    self.assertEqual(got, want, f"request {number}: {self.bodies[number]}")
+
+    def test_other_threads(self):
+        self.check("-t", "2")
+
+    def test_small_steps(self):
+        self.check("-t", "2", "-b", "32")
+
+    def test_few_at_once(self):
+        self.check("-np", "3")
+
+
+if __name__ == "__main__":
+    harness.main()
