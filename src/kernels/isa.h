@@ -11,10 +11,10 @@ namespace tenfold::kernels {
 
 enum class Isa { kScalar = 0, kAvx2 = 1, kAvxVnni = 2, kAvx512Vnni = 3 };
 
-std::string_view NameOf(Isa isa);                        // "scalar" "avx2" "avxvnni" "avx512vnni"
+std::string_view NameOf(Isa isa);  // "scalar" "avx2" "avxvnni" "avx512vnni"
 std::optional<Isa> IsaFromName(std::string_view name);
-bool IsSupported(Isa isa);                               // by this CPU and operating system
-std::vector<Isa> SupportedIsas();                        // narrowest first; always holds kScalar
+bool IsSupported(Isa isa);         // by this CPU and operating system
+std::vector<Isa> SupportedIsas();  // narrowest first; always holds kScalar
 // The widest supported set, or the one `forced` names (pass getenv("TENFOLD_ISA"); null or "" means not forced).
 // An unknown name or one this CPU lacks is an error that lists what it has.
 Result<Isa> ChooseIsa(const char* forced);

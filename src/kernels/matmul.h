@@ -16,6 +16,8 @@
 
 namespace tenfold::kernels {
 
+struct Records;  // activations.h, private
+
 // Which of two roundings products use. kExact: weights unpacked exactly, results independent of batch size and
 // neighbours. kFast: from kPanelMinTokens tokens on, K-quant weights are requantised to int8 panels in cache (faster,
 // NMSE <= 5e-5 against exact).
@@ -32,10 +34,11 @@ class Activations {
   Activations(Activations&&) noexcept;
   Activations& operator=(Activations&&) noexcept;
 
-  // Makes room for `tokens` rows of `cols` for all the weight formats in `formats`; then Quantize may be called once for
-  // each token, from any thread. x stays referenced (F32/F16 weights read it directly): (tokens, cols) floats, row
-  // stride x_stride elements.
-  void Prepare(Isa isa, std::span<const tensor::DType> formats, const float* x, int64_t x_stride, int64_t tokens, int64_t cols);
+  // Makes room for `tokens` rows of `cols` for all the weight formats in `formats`; then Quantize may be called once
+  // for each token, from any thread, and is done with x when it returns. x: (tokens, cols) floats, row stride x_stride
+  // elements, filled by the time Quantize runs.
+  void Prepare(Isa isa, std::span<const tensor::DType> formats, const float* x, int64_t x_stride, int64_t tokens,
+               int64_t cols);
   // Quantises tokens [begin, end). Any thread; different tokens concurrently.
   void Quantize(int64_t begin, int64_t end);
 
@@ -66,19 +69,37 @@ struct MatmulJob {
 // The items of one phase. Build once per phase, then run every item exactly once.
 class MatmulPlan {
  public:
+  MatmulPlan();
+  ~MatmulPlan();
+  MatmulPlan(MatmulPlan&&) noexcept;
+  MatmulPlan& operator=(MatmulPlan&&) noexcept;
+
   // `threads`: how many workers will share the items (only the size of items depends on it, never a result).
   // Jobs are copied; what they point to must outlive the plan's use.
   void Build(Isa isa, Precision precision, std::span<const MatmulJob> jobs, int threads);
   int64_t item_count() const { return static_cast<int64_t>(items_.size()); }
-  // scratch: ScratchBytes() bytes, 64-byte aligned, private to the calling thread. Different items may run concurrently.
+  // scratch: ScratchBytes() bytes, 64-byte aligned, private to the calling thread. Different items may run
+  // concurrently.
   void RunItem(int64_t item, uint8_t* scratch) const;
   size_t ScratchBytes() const { return scratch_bytes_; }
 
  private:
-  struct Item { int32_t job; int32_t panel_begin; int32_t panel_end; };
-  Isa isa_ = Isa::kScalar;
-  Precision precision_ = Precision::kFast;
-  std::vector<MatmulJob> jobs_;
+  struct Side;
+  struct Prepared;
+  struct RecordsView;
+  struct Item {
+    int32_t job;
+    int32_t panel_begin;
+    int32_t panel_end;
+  };
+  void PrepareJob(Isa isa, Precision precision, const MatmulJob& job);
+  void CutItems(int threads);
+  static RecordsView View(const Prepared& p, const Records& records, int64_t first, int64_t tokens, uint8_t* gathered);
+  // `panels` panels from `panel` on, times `tokens` tokens from the job's token `first` on.
+  void RunTile(const Prepared& p, int64_t panel, int panels, int64_t first, int64_t tokens, RecordsView view,
+               RecordsView view2, uint8_t* scratch) const;
+
+  std::vector<Prepared> jobs_;
   std::vector<Item> items_;
   size_t scratch_bytes_ = 0;
 };

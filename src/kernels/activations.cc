@@ -1,0 +1,94 @@
+// Activations: memory for the records of a step, and quantisation token by token.
+#include "kernels/activations.h"
+
+#include <cstdlib>
+
+#include "base/check.h"
+#include "kernels/pack/layout.h"
+
+namespace tenfold::kernels {
+
+using tensor::DType;
+
+RecordKind RecordKindOf(DType weight_format) {
+  switch (weight_format) {
+    case DType::kF32:
+    case DType::kF16:
+      return RecordKind::kFloat;
+    case DType::kQ8_0:
+      return RecordKind::k8;
+    default:
+      return RecordKind::kK;
+  }
+}
+
+int64_t RecordColumns(RecordKind kind) { return kind == RecordKind::kFloat ? layout::kRecordFColumns : 256; }
+
+size_t RecordBytes(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::kFloat:
+      return layout::kRecordFBytes;
+    case RecordKind::k8:
+      return layout::kRecord8Bytes;
+    case RecordKind::kK:
+      return layout::kRecordKBytes;
+  }
+  return 0;
+}
+
+void FreeDeleter::operator()(uint8_t* p) const { std::free(p); }
+
+const Records& Activations::Impl::For(DType weight_format) const {
+  const Records& found = records[static_cast<int>(RecordKindOf(weight_format))];
+  TENFOLD_CHECK(found.wanted, "activations were not prepared for this weight format");
+  return found;
+}
+
+Activations::Activations() : impl_(std::make_unique<Impl>()) {}
+Activations::~Activations() = default;
+Activations::Activations(Activations&&) noexcept = default;
+Activations& Activations::operator=(Activations&&) noexcept = default;
+
+void Activations::Prepare(Isa isa, std::span<const DType> formats, const float* x, int64_t x_stride, int64_t tokens,
+                          int64_t cols) {
+  Impl& impl = *impl_;
+  impl.kernels = &MatmulKernelsOf(isa);
+  impl.x = x;
+  impl.x_stride = x_stride;
+  impl.tokens = tokens;
+  impl.cols = cols;
+  for (Records& r : impl.records) r.wanted = false;
+  for (const DType format : formats) impl.records[static_cast<int>(RecordKindOf(format))].wanted = true;
+  for (int k = 0; k < kRecordKinds; ++k) {
+    Records& r = impl.records[k];
+    if (!r.wanted) continue;
+    const auto kind = static_cast<RecordKind>(k);
+    r.record_bytes = RecordBytes(kind);
+    r.block_stride = static_cast<size_t>(tokens) * r.record_bytes;
+    r.blocks = (cols + RecordColumns(kind) - 1) / RecordColumns(kind);
+    const size_t bytes = static_cast<size_t>(r.blocks) * r.block_stride;
+    if (bytes <= r.capacity_bytes) continue;
+    r.memory.reset(static_cast<uint8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
+    TENFOLD_CHECK(r.memory != nullptr, "out of memory for quantised activations");
+    r.capacity_bytes = bytes;
+  }
+}
+
+void Activations::Quantize(int64_t begin, int64_t end) {
+  const Impl& impl = *impl_;
+  const QuantizeFn functions[kRecordKinds] = {impl.kernels->quantize_float, impl.kernels->quantize_8,
+                                              impl.kernels->quantize_k};
+  for (int k = 0; k < kRecordKinds; ++k) {
+    const Records& r = impl.records[k];
+    if (!r.wanted) continue;
+    for (int64_t t = begin; t < end; ++t) {
+      functions[k](impl.x + t * impl.x_stride, impl.cols, r.memory.get() + static_cast<size_t>(t) * r.record_bytes,
+                   r.block_stride);
+    }
+  }
+}
+
+int64_t Activations::tokens() const { return impl_->tokens; }
+int64_t Activations::cols() const { return impl_->cols; }
+
+}  // namespace tenfold::kernels

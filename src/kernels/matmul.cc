@@ -1,0 +1,220 @@
+// Products cut into items, and one item run: tiles of two panels, then the epilogue.
+//
+// The items of a phase shrink towards its end, so that workers finish together. Sizes come from an estimate of time
+// (bytes at memory speed or multiplications, whichever is longer); results never depend on them.
+#include "kernels/matmul.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/activations.h"
+#include "kernels/matmul_kernels.h"
+
+namespace tenfold::kernels {
+namespace {
+
+// Tokens per pass over a tile: the accumulators of two panels (64 KB) and a column block of records stay in L2.
+constexpr int64_t kTokenBlock = 512;
+// Tokens per pass when their records are gathered into scratch first.
+constexpr int64_t kGatherBlock = 64;
+
+// An item is sized to take about this long: long against claiming it (0.1 us), short against a phase.
+constexpr double kItemMaxUs = 40;
+constexpr double kItemMinUs = 4;
+// What one core does, for the estimate alone.
+constexpr double kBytesPerUs = 20e3;
+constexpr double kMacsPerUs = 400e3;
+
+size_t RoundUpToLine(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// c: (tokens, stride c_stride) finished values; the first `n` of each go to y.
+void Finish(Epilogue epilogue, const float* c, int64_t c_stride, int64_t tokens, int64_t n, float* y,
+            int64_t y_stride) {
+  for (int64_t t = 0; t < tokens; ++t, c += c_stride, y += y_stride) {
+    if (epilogue == Epilogue::kAdd) {
+      for (int64_t i = 0; i < n; ++i) y[i] += c[i];
+    } else {
+      std::memcpy(y, c, static_cast<size_t>(n) * sizeof(float));
+    }
+  }
+}
+
+}  // namespace
+
+// One matrix of a job and how to multiply with it.
+struct MatmulPlan::Side {
+  const PackedMatrix* w = nullptr;
+  size_t panel_bytes = 0;
+  TileFn fn = nullptr;
+  const Records* records = nullptr;
+};
+
+// A job with everything that RunItem would otherwise look up.
+struct MatmulPlan::Prepared {
+  MatmulJob job;
+  Side first;
+  Side second;  // kSiluMul only
+  SiluMulFn silu_mul = nullptr;
+  int64_t tokens = 0;
+  int64_t token_block = kTokenBlock;
+  int64_t first_token = 0;  // of x, when not gathering
+  bool gather = false;      // token_rows is no run of consecutive rows
+  size_t c_bytes = 0;       // accumulators of one tile in scratch; twice, then gather_bytes, also twice
+  size_t gather_bytes = 0;  // the records of one token block
+};
+
+// Records of one token block: of column block b at base + b * block_stride.
+struct MatmulPlan::RecordsView {
+  const uint8_t* base;
+  size_t block_stride;
+};
+
+MatmulPlan::MatmulPlan() = default;
+MatmulPlan::~MatmulPlan() = default;
+MatmulPlan::MatmulPlan(MatmulPlan&&) noexcept = default;
+MatmulPlan& MatmulPlan::operator=(MatmulPlan&&) noexcept = default;
+
+int64_t PanelMinTokens(Isa isa, tensor::DType format) {
+  const FormatKernels& kernels = KernelsOf(isa, format);
+  return kernels.panel != nullptr ? kernels.panel_min_tokens : INT64_MAX;
+}
+
+void MatmulPlan::Build(Isa isa, Precision precision, std::span<const MatmulJob> jobs, int threads) {
+  jobs_.clear();
+  items_.clear();
+  scratch_bytes_ = 0;
+  for (const MatmulJob& job : jobs) PrepareJob(isa, precision, job);
+  CutItems(std::max(threads, 1));
+}
+
+void MatmulPlan::PrepareJob(Isa isa, Precision precision, const MatmulJob& job) {
+  TENFOLD_CHECK(job.w != nullptr && job.x != nullptr && job.y != nullptr, "a matmul job lacks w, x or y");
+  Prepared& p = jobs_.emplace_back();
+  p.job = job;
+  p.tokens = job.token_rows.empty() ? job.x->tokens() : static_cast<int64_t>(job.token_rows.size());
+  if (!job.token_rows.empty()) {
+    p.first_token = job.token_rows[0];
+    for (size_t i = 0; i < job.token_rows.size(); ++i) {
+      const int32_t row = job.token_rows[i];
+      TENFOLD_CHECK(row >= 0 && row < job.x->tokens(), "a token row outside the activations");
+      p.gather = p.gather || row != p.first_token + static_cast<int64_t>(i);
+    }
+  }
+  p.token_block = std::min(p.tokens, p.gather ? kGatherBlock : kTokenBlock);
+  p.c_bytes = static_cast<size_t>(p.token_block * kTilePanels * kPanelRows) * sizeof(float);
+  const auto prepare = [&](const PackedMatrix& w) {
+    TENFOLD_CHECK(w.cols == job.x->cols(), "weights and activations differ in columns");
+    const FormatKernels& kernels = KernelsOf(isa, w.format);
+    const bool panel =
+        precision == Precision::kFast && kernels.panel != nullptr && p.tokens >= kernels.panel_min_tokens;
+    const Side side{.w = &w,
+                    .panel_bytes = PanelBytes(w.format, w.cols),
+                    .fn = panel ? kernels.panel : kernels.direct,
+                    .records = &job.x->impl().For(w.format)};
+    if (p.gather) {
+      const size_t bytes = static_cast<size_t>(side.records->blocks * p.token_block) * side.records->record_bytes;
+      p.gather_bytes = std::max(p.gather_bytes, RoundUpToLine(bytes));
+    }
+    return side;
+  };
+  p.first = prepare(*job.w);
+  if (job.epilogue == Epilogue::kSiluMul) {
+    TENFOLD_CHECK(job.w2 != nullptr && job.w2->rows == job.w->rows, "kSiluMul needs a second matrix of the same shape");
+    p.second = prepare(*job.w2);
+    p.silu_mul = MatmulKernelsOf(isa).silu_mul;
+  }
+  scratch_bytes_ = std::max(scratch_bytes_, 2 * (p.c_bytes + p.gather_bytes));
+}
+
+void MatmulPlan::CutItems(int threads) {
+  const auto tile_us = [](const Prepared& p) {
+    const double bytes = static_cast<double>(kTilePanels * (p.first.panel_bytes + p.second.panel_bytes));
+    const double matrices = p.second.fn != nullptr ? 2 : 1;
+    const double macs = matrices * static_cast<double>(kTilePanels * kPanelRows * p.job.w->cols * p.tokens);
+    return std::max(bytes / kBytesPerUs, macs / kMacsPerUs);
+  };
+  const auto tiles_of = [](const Prepared& p) {
+    return p.tokens == 0 ? 0 : (PanelCount(p.job.w->rows) + kTilePanels - 1) / kTilePanels;
+  };
+  double remaining_us = 0;
+  for (const Prepared& p : jobs_) remaining_us += tile_us(p) * static_cast<double>(tiles_of(p));
+  for (size_t j = 0; j < jobs_.size(); ++j) {
+    const Prepared& p = jobs_[j];
+    const int64_t panels = PanelCount(p.job.w->rows);
+    const double each_us = tile_us(p);
+    const int64_t tiles = tiles_of(p);
+    for (int64_t tile = 0; tile < tiles;) {
+      const double goal_us = std::clamp(remaining_us / (4.0 * threads), kItemMinUs, kItemMaxUs);
+      const int64_t take = std::clamp<int64_t>(static_cast<int64_t>(goal_us / each_us), 1, tiles - tile);
+      items_.push_back({static_cast<int32_t>(j), static_cast<int32_t>(tile * kTilePanels),
+                        static_cast<int32_t>(std::min((tile + take) * kTilePanels, panels))});
+      tile += take;
+      remaining_us -= each_us * static_cast<double>(take);
+    }
+  }
+}
+
+void MatmulPlan::RunItem(int64_t item, uint8_t* scratch) const {
+  const Item& it = items_[static_cast<size_t>(item)];
+  const Prepared& p = jobs_[static_cast<size_t>(it.job)];
+  for (int64_t t = 0; t < p.tokens; t += p.token_block) {
+    const int64_t tokens = std::min(p.token_block, p.tokens - t);
+    uint8_t* gathered = scratch + 2 * p.c_bytes;
+    const RecordsView view = View(p, *p.first.records, t, tokens, gathered);
+    RecordsView view2 = view;
+    if (p.second.fn != nullptr && p.second.records != p.first.records) {
+      view2 = View(p, *p.second.records, t, tokens, gathered + p.gather_bytes);
+    }
+    for (int64_t panel = it.panel_begin; panel < it.panel_end; panel += kTilePanels) {
+      const auto panels = static_cast<int>(std::min<int64_t>(kTilePanels, it.panel_end - panel));
+      RunTile(p, panel, panels, t, tokens, view, view2, scratch);
+    }
+  }
+}
+
+// The records of `tokens` tokens of the job from its token `first` on: in place, or copied to `gathered`.
+MatmulPlan::RecordsView MatmulPlan::View(const Prepared& p, const Records& records, int64_t first, int64_t tokens,
+                                         uint8_t* gathered) {
+  const size_t bytes = records.record_bytes;
+  if (!p.gather) {
+    return {records.memory.get() + static_cast<size_t>(p.first_token + first) * bytes, records.block_stride};
+  }
+  const std::span<const int32_t> rows =
+      p.job.token_rows.subspan(static_cast<size_t>(first), static_cast<size_t>(tokens));
+  uint8_t* to = gathered;
+  for (int64_t b = 0; b < records.blocks; ++b) {
+    const uint8_t* from = records.memory.get() + static_cast<size_t>(b) * records.block_stride;
+    for (const int32_t row : rows) {
+      std::memcpy(to, from + static_cast<size_t>(row) * bytes, bytes);
+      to += bytes;
+    }
+  }
+  return {gathered, static_cast<size_t>(tokens) * bytes};
+}
+
+void MatmulPlan::RunTile(const Prepared& p, int64_t panel, int panels, int64_t first, int64_t tokens, RecordsView view,
+                         RecordsView view2, uint8_t* scratch) const {
+  const auto multiply = [&](const Side& side, RecordsView records, float* c) {
+    side.fn({.w = side.w->data + static_cast<size_t>(panel) * side.panel_bytes,
+             .panel_bytes = side.panel_bytes,
+             .panels = panels,
+             .cols = side.w->cols,
+             .records = records.base,
+             .block_stride = records.block_stride,
+             .tokens = tokens,
+             .c = c});
+  };
+  auto* c = reinterpret_cast<float*>(scratch);
+  multiply(p.first, view, c);
+  const int64_t c_stride = panels * kPanelRows;
+  const int64_t row = panel * kPanelRows;
+  const int64_t n = std::min(c_stride, p.job.w->rows - row);
+  float* y = p.job.y + first * p.job.y_stride + row;
+  if (p.second.fn == nullptr) return Finish(p.job.epilogue, c, c_stride, tokens, n, y, p.job.y_stride);
+  auto* c2 = reinterpret_cast<float*>(scratch + p.c_bytes);
+  multiply(p.second, view2, c2);
+  for (int64_t t = 0; t < tokens; ++t) p.silu_mul(c + t * c_stride, c2 + t * c_stride, n, y + t * p.job.y_stride);
+}
+
+}  // namespace tenfold::kernels

@@ -1,0 +1,28 @@
+// The one place that maps an instruction set to its table.
+#include "kernels/matmul_kernels.h"
+
+#include "base/check.h"
+
+namespace tenfold::kernels {
+
+const MatmulKernels& MatmulKernelsOf(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+    case Isa::kAvx2:
+    case Isa::kAvxVnni:
+    case Isa::kAvx512Vnni:
+      return kMatmulScalar;
+  }
+  TENFOLD_CHECK(false, "an instruction set without a table");
+  return kMatmulScalar;
+}
+
+const FormatKernels& KernelsOf(Isa isa, tensor::DType format) {
+  for (const FormatKernels& kernels : MatmulKernelsOf(isa).formats) {
+    if (kernels.format == format) return kernels;
+  }
+  TENFOLD_CHECK(false, "a weight format without kernels");
+  return kMatmulScalar.formats[0];
+}
+
+}  // namespace tenfold::kernels

@@ -1,0 +1,67 @@
+// The functions each instruction set provides for matrix products, and the list of them from which dispatch, tests and
+// benchmarks expand. Private to kernels/: others use matmul.h.
+//
+// Every table is filled in its own folder, by code compiled for that set alone, and holds plain function pointers: no
+// type here has code of its own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/isa.h"
+#include "tensor/dtype.h"
+
+namespace tenfold::kernels {
+
+// Most panels one kernel call multiplies, and so the panels of the smallest work item but the last of a matrix.
+inline constexpr int kTilePanels = 2;
+
+// One product of `panels` weight panels with `tokens` tokens.
+struct TileArgs {
+  const uint8_t* w = nullptr;  // first panel, 64-byte aligned
+  size_t panel_bytes = 0;      // from one panel to the next
+  int panels = 1;              // 1 .. kTilePanels
+  int64_t cols = 0;
+  const uint8_t* records = nullptr;  // activation record of (column block 0, first token), 64-byte aligned
+  size_t block_stride = 0;           // bytes from one column block's records to the next's
+  int64_t tokens = 0;                // >= 1
+  float* c = nullptr;                // out: [token][panel][row 0..15], overwritten; 64-byte aligned
+};
+using TileFn = void (*)(const TileArgs& args);
+
+// Turns one token into records: column block b goes to records + b * block_stride (64-byte aligned). x: (cols) floats.
+// Rounds to nearest, scale = absmax / 127; all instruction sets give the same bytes.
+using QuantizeFn = void (*)(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
+
+// y[i] = silu(gate[i]) * up[i], n elements, any alignment. Relative error of silu <= 1e-6.
+using SiluMulFn = void (*)(const float* gate, const float* up, int64_t n, float* y);
+
+// What one weight format needs on one instruction set.
+struct FormatKernels {
+  tensor::DType format = tensor::DType::kF32;
+  const char* direct_name = "";
+  TileFn direct = nullptr;  // exact weights; a result does not depend on `tokens` or `panels`
+  const char* panel_name = "";
+  TileFn panel = nullptr;        // weights requantised to int8 in cache; null: the format has none here
+  int64_t panel_min_tokens = 0;  // measured: from here on `panel` is the faster one
+};
+
+inline constexpr int kFormats = 5;
+
+struct MatmulKernels {
+  FormatKernels formats[kFormats];      // F32, F16, Q8_0, Q4_K, Q6_K
+  QuantizeFn quantize_float = nullptr;  // records for F32 and F16 weights
+  QuantizeFn quantize_8 = nullptr;      // records for Q8_0 weights
+  QuantizeFn quantize_k = nullptr;      // records for Q4_K and Q6_K weights
+  SiluMulFn silu_mul = nullptr;
+};
+
+extern const MatmulKernels kMatmulScalar;
+extern const MatmulKernels kMatmulAvx2;
+extern const MatmulKernels kMatmulAvxVnni;
+extern const MatmulKernels kMatmulAvx512Vnni;
+
+const MatmulKernels& MatmulKernelsOf(Isa isa);
+const FormatKernels& KernelsOf(Isa isa, tensor::DType format);
+
+}  // namespace tenfold::kernels

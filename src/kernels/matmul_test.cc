@@ -1,0 +1,294 @@
+// Every kernel of every instruction set this machine has, against a model in double; exactness promises; epilogues.
+#include "kernels/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <iostream>
+
+#include "kernels/matmul_kernels.h"
+#include "kernels/matmul_testing.h"
+
+namespace tenfold::kernels {
+namespace {
+
+using testing::AlignedBytes;
+using testing::DType;
+using testing::Expected;
+using testing::Fill;
+using testing::RunOptions;
+
+int64_t Block(DType format) { return static_cast<int64_t>(tensor::TraitsOf(format).block_elems); }
+
+// A matrix, its input, and the truth about their product.
+struct Case {
+  Case(DType format, int64_t rows, int64_t cols, int64_t tokens, Fill fill = Fill::kRandom)
+      : format(format),
+        rows(rows),
+        cols(cols),
+        weights(testing::MakeWeights(format, rows, cols, fill, static_cast<uint32_t>(rows + cols))),
+        w(testing::Pack(format, weights, rows, cols, &storage)),
+        x(testing::MakeInput(tokens, cols, 3)),
+        expected(testing::Multiply(format, weights, rows, cols, x)) {}
+
+  std::vector<float> RunOn(Isa isa, int64_t tokens, const RunOptions& options = {}) const {
+    const Activations a = testing::Quantized(isa, {format}, x, tokens, cols);
+    std::vector<float> y(static_cast<size_t>(tokens * rows), -1.0f);
+    testing::Run(isa, w, a, options, &y);
+    return y;
+  }
+
+  DType format;
+  int64_t rows, cols;
+  AlignedBytes storage;
+  std::vector<uint8_t> weights;
+  PackedMatrix w;
+  std::vector<float> x;
+  Expected expected;
+};
+
+void ExpectClose(const Case& c, Isa isa, const std::vector<float>& y) {
+  for (size_t i = 0; i < y.size(); ++i) {
+    ASSERT_NEAR(y[i], c.expected.y[i], c.expected.tolerance[i])
+        << NameOf(isa) << " " << NameOf(c.format) << " " << c.rows << "x" << c.cols << ", " << y.size() / c.rows
+        << " tokens: token " << i / c.rows << " row " << i % c.rows;
+  }
+}
+
+class MatmulOn : public ::testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override {
+    if (!IsSupported(GetParam())) GTEST_SKIP() << "this CPU lacks " << NameOf(GetParam());
+  }
+};
+
+TEST_P(MatmulOn, EveryTokenCountIsExact) {
+  for (const DType format : testing::kFormatsUnderTest) {
+    const Case c(format, 53, std::max<int64_t>(256, 2 * Block(format)), 40);
+    for (int64_t tokens = 1; tokens <= 40; ++tokens)
+      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), tokens)));
+  }
+}
+
+TEST_P(MatmulOn, EveryRemainderOfRowsAndColumnsIsExact) {
+  for (const DType format : testing::kFormatsUnderTest) {
+    std::vector<int64_t> widths = {256, 512, 768, 2560};
+    if (format == DType::kF32 || format == DType::kF16) widths = {1, 63, 64, 65, 172, 1000};
+    if (format == DType::kQ8_0) widths = {32, 64, 224, 288, 2560};
+    for (const int64_t cols : widths) {
+      for (const int64_t rows : {1, 15, 16, 17, 31, 32, 33, 64, 85}) {
+        const Case c(format, rows, cols, 7);
+        for (const int64_t tokens : {1, 7})
+          ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), tokens)));
+      }
+    }
+  }
+}
+
+TEST_P(MatmulOn, ManyTokensAreExact) {
+  for (const DType format : testing::kFormatsUnderTest) {
+    const Case c(format, 17, 256, 513);
+    for (const int64_t tokens : {100, 512, 513})
+      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), tokens)));
+  }
+}
+
+TEST_P(MatmulOn, ExtremeWeightsAreExact) {
+  for (const DType format : {DType::kQ8_0, DType::kQ4_K, DType::kQ6_K}) {
+    for (const Fill fill : {Fill::kLargest, Fill::kZeroScale, Fill::kSubnormalScale}) {
+      const Case c(format, 20, 512, 8, fill);
+      for (const int64_t tokens : {1, 8})
+        ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), tokens)));
+    }
+  }
+}
+
+// kExact: an output element is the same bits whatever is computed with it.
+TEST_P(MatmulOn, ExactResultsDoNotDependOnBatchOrSplit) {
+  for (const DType format : testing::kFormatsUnderTest) {
+    const Case c(format, 85, 512, 33);
+    const std::vector<float> all = c.RunOn(GetParam(), 33);
+    for (const int64_t tokens : {1, 2, 5, 6, 7, 8, 12, 13, 16, 25, 32}) {
+      const std::vector<float> some = c.RunOn(GetParam(), tokens, {.threads = static_cast<int>(tokens)});
+      ASSERT_EQ(std::memcmp(some.data(), all.data(), some.size() * sizeof(float)), 0)
+          << NameOf(format) << " " << tokens << " tokens";
+    }
+    // One panel alone is a tile of one panel, not of two.
+    AlignedBytes storage;
+    const PackedMatrix first = testing::Pack(format, c.weights, 16, c.cols, &storage);
+    const Activations a = testing::Quantized(GetParam(), {format}, c.x, 33, c.cols);
+    std::vector<float> y(33 * 16);
+    testing::Run(GetParam(), first, a, {}, &y);
+    for (size_t i = 0; i < y.size(); ++i) ASSERT_EQ(y[i], all[i / 16 * 85 + i % 16]) << NameOf(format);
+  }
+}
+
+double Nmse(const std::vector<float>& got, const std::vector<double>& want) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    error += (got[i] - want[i]) * (got[i] - want[i]);
+    size += want[i] * want[i];
+  }
+  return error / size;
+}
+
+TEST_P(MatmulOn, PanelsStayNearExact) {
+  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+    const int64_t least = PanelMinTokens(GetParam(), format);
+    if (least == INT64_MAX) continue;
+    for (const int64_t rows : {64, 85}) {
+      const Case c(format, rows, 1280, 61);
+      for (int64_t tokens = least; tokens <= 61; ++tokens) {
+        const std::vector<float> y = c.RunOn(GetParam(), tokens, {.precision = Precision::kFast});
+        std::vector<double> want(c.expected.y.begin(), c.expected.y.begin() + static_cast<ptrdiff_t>(y.size()));
+        const double nmse = Nmse(y, want);
+        ASSERT_LE(nmse, 5e-5) << NameOf(format) << " rows " << rows << " tokens " << tokens;
+        ASSERT_GT(nmse, 1e-9) << "the panel path was not taken";
+      }
+    }
+  }
+}
+
+TEST_P(MatmulOn, PanelsOfExtremeWeightsStayNearExact) {
+  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+    if (PanelMinTokens(GetParam(), format) == INT64_MAX) continue;
+    for (const Fill fill : {Fill::kLargest, Fill::kZeroScale, Fill::kSubnormalScale}) {
+      const Case c(format, 40, 512, 70, fill);
+      const std::vector<float> y = c.RunOn(GetParam(), 70, {.precision = Precision::kFast});
+      ASSERT_LE(Nmse(y, c.expected.y), 1e-4) << NameOf(format) << " fill " << static_cast<int>(fill);
+    }
+  }
+}
+
+TEST_P(MatmulOn, AddAddsToWhatIsThere) {
+  const Case c(DType::kQ4_K, 45, 256, 9);
+  const std::vector<float> store = c.RunOn(GetParam(), 9);
+  const std::vector<float> add = c.RunOn(GetParam(), 9, {.epilogue = Epilogue::kAdd});
+  for (size_t i = 0; i < store.size(); ++i) ASSERT_EQ(add[i], -1.0f + store[i]);
+}
+
+TEST_P(MatmulOn, SiluMulGatesOneProductByTheOther) {
+  const Case gate(DType::kQ4_K, 45, 512, 9);
+  for (const DType format : {DType::kQ4_K, DType::kQ6_K, DType::kF16}) {
+    const Case up(format, 45, 512, 9);
+    const Activations a = testing::Quantized(GetParam(), {DType::kQ4_K, format}, up.x, 9, 512);
+    std::vector<float> y(9 * 45);
+    testing::Run(GetParam(), gate.w, a, {.epilogue = Epilogue::kSiluMul, .w2 = &up.w, .token_rows = {0, 1, 2, 5, 8}},
+                 &y);
+    const std::vector<float> g = gate.RunOn(GetParam(), 9);
+    const std::vector<float> u = up.RunOn(GetParam(), 9);
+    const int tokens[] = {0, 1, 2, 5, 8};
+    for (int t = 0; t < 5; ++t) {
+      for (int r = 0; r < 45; ++r) {
+        const double gv = g[static_cast<size_t>(tokens[t] * 45 + r)];
+        const double want = gv / (1 + std::exp(-gv)) * u[static_cast<size_t>(tokens[t] * 45 + r)];
+        ASSERT_NEAR(y[static_cast<size_t>(t * 45 + r)], want, 2e-6 * std::fabs(want) + 1e-30) << gv;
+      }
+    }
+  }
+}
+
+TEST_P(MatmulOn, SiluMulHoldsOverTheWholeRange) {
+  std::vector<float> gate, up;
+  for (float v = -110; v <= 110; v += 0.0371f) gate.push_back(v);
+  for (const float v : {0.0f, -0.0f, 1e-20f, -1e-20f, 1e30f, -1e30f, 88.0f, -88.0f, -87.3f}) gate.push_back(v);
+  up.assign(gate.size(), 1.5f);
+  for (size_t n : {size_t{1}, size_t{15}, size_t{16}, size_t{17}, gate.size()}) {
+    std::vector<float> y(n + 1, 42.0f);
+    MatmulKernelsOf(GetParam()).silu_mul(gate.data(), up.data(), static_cast<int64_t>(n), y.data());
+    EXPECT_EQ(y[n], 42.0f);
+    for (size_t i = 0; i < n; ++i) {
+      const double g = gate[i];
+      const double want = 1.5 * g / (1 + std::exp(-g));
+      // Below exp's range of normal floats a result may be flushed: 1e-35 absolute.
+      ASSERT_NEAR(y[i], want, 1e-6 * std::fabs(want) + 1e-35) << g;
+    }
+  }
+}
+
+TEST_P(MatmulOn, TokenRowsPickRows) {
+  for (const DType format : testing::kFormatsUnderTest) {
+    const Case c(format, 37, 512, 150);
+    const std::vector<float> all = c.RunOn(GetParam(), 150);
+    std::vector<int32_t> scattered;
+    for (int32_t t = 149; t >= 0; t -= 2) scattered.push_back(t);
+    for (const std::vector<int32_t>& rows : {std::vector<int32_t>{5}, {3, 4, 5, 6}, {149, 0, 7, 7}, scattered}) {
+      const Activations a = testing::Quantized(GetParam(), {format}, c.x, 150, c.cols);
+      std::vector<float> y(rows.size() * 37);
+      testing::Run(GetParam(), c.w, a, {.token_rows = rows}, &y);
+      for (size_t i = 0; i < y.size(); ++i) {
+        ASSERT_EQ(y[i], all[static_cast<size_t>(rows[i / 37]) * 37 + i % 37]) << NameOf(format) << " element " << i;
+      }
+    }
+  }
+}
+
+// All instruction sets quantise activations to the same bytes.
+TEST_P(MatmulOn, QuantisersAgreeByteForByte) {
+  const MatmulKernels& truth = MatmulKernelsOf(Isa::kScalar);
+  const MatmulKernels& mine = MatmulKernelsOf(GetParam());
+  const auto expect_same = [](QuantizeFn a, QuantizeFn b, const std::vector<float>& x, size_t bytes) {
+    AlignedBytes ra(bytes * 64), rb(bytes * 64);
+    std::memset(ra.data(), 0x11, ra.size());
+    std::memset(rb.data(), 0x22, rb.size());
+    const auto cols = static_cast<int64_t>(x.size());
+    a(x.data(), cols, ra.data(), bytes);
+    b(x.data(), cols, rb.data(), bytes);
+    const size_t used = bytes * ((x.size() + (bytes == 256 ? 63 : 255)) / (bytes == 256 ? 64 : 256));
+    EXPECT_EQ(std::memcmp(ra.data(), rb.data(), used), 0) << bytes << " byte records of " << cols << " columns";
+  };
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    std::vector<float> x = testing::MakeInput(5, 1024, seed);
+    std::vector<float> token(x.begin() + 1024 * (seed % 5), x.begin() + 1024 * (seed % 5 + 1));
+    if (seed == 7) std::fill(token.begin(), token.end(), 1e-38f);
+    if (seed == 9) token[100] = 3e38f;
+    expect_same(truth.quantize_k, mine.quantize_k, token, 384);
+    for (const size_t cols : {1024, 32, 96, 288}) {
+      token.resize(cols);
+      expect_same(truth.quantize_8, mine.quantize_8, token, 320);
+      for (const size_t odd : {cols, cols - 1, cols - 31}) {
+        token.resize(odd);
+        expect_same(truth.quantize_float, mine.quantize_float, token, 256);
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllIsas, MatmulOn,
+                         ::testing::Values(Isa::kScalar, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512Vnni),
+                         [](const auto& info) { return std::string(NameOf(info.param)); });
+
+// Every item is run once and together they cover every panel, for any number of threads and mix of jobs.
+TEST(MatmulPlan, ItemsCoverEveryRowOnce) {
+  const Case a(DType::kQ4_K, 333, 256, 3), b(DType::kF32, 5, 256, 3), c(DType::kQ6_K, 64, 256, 3);
+  const Activations x = testing::Quantized(Isa::kScalar, {DType::kQ4_K, DType::kF32, DType::kQ6_K}, a.x, 3, 256);
+  MatmulPlan plan;
+  for (const int threads : {1, 2, 7, 64}) {
+    std::vector<float> ya(3 * 333), yb(3 * 5), yc(3 * 64);
+    const MatmulJob jobs[] = {{.w = &a.w, .x = &x, .y = ya.data(), .y_stride = 333, .epilogue = Epilogue::kAdd},
+                              {.w = &b.w, .x = &x, .y = yb.data(), .y_stride = 5, .epilogue = Epilogue::kAdd},
+                              {.w = &c.w, .x = &x, .y = yc.data(), .y_stride = 64, .epilogue = Epilogue::kAdd}};
+    plan.Build(Isa::kScalar, Precision::kFast, jobs, threads);
+    EXPECT_GE(plan.item_count(), 3);
+    const AlignedBytes scratch(plan.ScratchBytes());
+    for (int64_t i = 0; i < plan.item_count(); ++i) plan.RunItem(i, scratch.data());
+    for (size_t i = 0; i < ya.size(); ++i) ASSERT_NEAR(ya[i], a.expected.y[i], a.expected.tolerance[i]);
+    for (size_t i = 0; i < yb.size(); ++i) ASSERT_NEAR(yb[i], b.expected.y[i], b.expected.tolerance[i]);
+    for (size_t i = 0; i < yc.size(); ++i) ASSERT_NEAR(yc[i], c.expected.y[i], c.expected.tolerance[i]);
+  }
+}
+
+TEST(MatmulPlan, NoTokensIsNoWork) {
+  const Case c(DType::kQ4_K, 32, 256, 1);
+  Activations x;
+  const DType formats[] = {DType::kQ4_K};
+  x.Prepare(Isa::kScalar, formats, c.x.data(), 256, 0, 256);
+  float y = 0;
+  const MatmulJob job{.w = &c.w, .x = &x, .y = &y, .y_stride = 32};
+  MatmulPlan plan;
+  plan.Build(Isa::kScalar, Precision::kFast, {&job, 1}, 4);
+  EXPECT_EQ(plan.item_count(), 0);
+}
+
+}  // namespace
+}  // namespace tenfold::kernels

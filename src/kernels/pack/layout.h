@@ -1,0 +1,72 @@
+// Byte layouts shared by the packers, the quantisers and every kernel: constants only, so that instruction-set files
+// may include it without emitting anything.
+//
+// Weight panels. A panel is 16 rows; a "quad" is 4 consecutive elements of a row, one byte (or nibble) each, so 16
+// quads side by side fill a 64-byte line: [row 0..15][4]. One 512-bit register then holds one quad of every row, and an
+// activation quad broadcast to all lanes multiplies all 16 rows at once, without shuffles or horizontal sums.
+// Every layout has the size of the GGUF bytes, rounded up to whole lines per panel.
+//
+// Activations. One record holds a block of columns of one token; records lie as [column block][token], so that the
+// tokens of one block are a constant stride apart.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tenfold::kernels::layout {
+
+inline constexpr int kRows = 16;
+inline constexpr int kLine = 64;
+
+// Q4_K: [super-block of 256 columns] of 2304 bytes:
+//   line 0:     d f16[16], dmin f16[16]
+//   line 1:     [p 0..3][row] scale[p] & 15 | (scale[p + 4] & 15) << 4
+//   line 2:     the same of the mins
+//   line 3:     [p 0..3][row] scale[p] >> 4 | scale[p + 4] >> 4 << 2 | min[p] >> 4 << 4 | min[p + 4] >> 4 << 6
+//   lines 4-35: [group g 0..3][quad 0..7][row][4] the bytes of qs: low nibbles are sub-block 2g, high ones 2g + 1
+inline constexpr int kQ4KBlockBytes = 2304;
+inline constexpr int kQ4KScales = 64;
+inline constexpr int kQ4KMins = 128;
+inline constexpr int kQ4KHighBits = 192;
+inline constexpr int kQ4KQuants = 256;
+
+// Q6_K: [d f16[16] per super-block], rounded up to whole lines; then [super-block] of 3328 bytes:
+//   lines 0-3:   scales int8 [j 0..15][row]
+//   lines 4-35:  ql [half][a 0..1][quad 0..7][row][4]: low nibbles are quarter a of the half (32 elements), high ones
+//                quarter a + 2
+//   lines 36-51: qh [half][quad 0..7][row][4]: the upper two bits of quarter 0 in bits 4-5, of 1 in 6-7, of 2 in 2-3,
+//   of 3
+//                in 0-1. So quarters 0 and 2 join their nibble without a shift (2 as 4 times its value: high nibble,
+//                then these bits), and 1 and 3 with one.
+inline constexpr int kQ6KBlockBytes = 3328;
+inline constexpr int kQ6KLow = 256;
+inline constexpr int kQ6KHigh = 256 + 2048;
+
+// Q8_0: [d f16[16] per block of 32 columns], rounded up to whole lines; then [block] of 512 bytes:
+//   [quad 0..7][row][4] q ^ 0x80, that is q + 128 as an unsigned byte
+inline constexpr int kQ8BlockBytes = 512;
+
+// Bytes of the f16 scales ahead of a Q6_K or Q8_0 panel of `blocks` blocks.
+constexpr size_t ScaleHeaderBytes(int64_t blocks) { return (static_cast<size_t>(blocks) * 32 + 63) / 64 * 64; }
+
+// F16, F32: [column][row], 2 or 4 bytes each; the panel is rounded up to whole lines.
+
+// Activation record for Q4_K and Q6_K weights: 256 columns, one scale per kActBlock of them.
+//   x is about scale * q; sums are of q over the 32 or 16 or 128 columns named.
+inline constexpr int kActBlock = 128;
+inline constexpr int kRecordKBytes = 384;
+inline constexpr int kRecordKScale = 256;   // float[2]
+inline constexpr int kRecordKOff128 = 264;  // int32[2]: -128 * sum of each 128
+inline constexpr int kRecordKSum32 = 272;   // float[8]: scale * sum of each 32
+inline constexpr int kRecordKOff16 = 320;   // int32[16]: sum of each 16, times -32 where (i & 4) == 0, else times -128
+
+// Activation record for Q8_0 weights: 256 columns (the last record may be filled in part), one scale per 32.
+inline constexpr int kRecord8Bytes = 320;
+inline constexpr int kRecord8Scale = 256;  // float[8]
+inline constexpr int kRecord8Off = 288;    // int32[8]: -128 * sum of each 32
+
+// Activation record for F16 and F32 weights: 64 columns as floats.
+inline constexpr int kRecordFColumns = 64;
+inline constexpr int kRecordFBytes = 256;
+
+}  // namespace tenfold::kernels::layout

@@ -1,0 +1,62 @@
+// Q8_0, F16 and F32 rows to panels of 16, and a Q8_0 block back.
+#include <cstring>
+
+#include "kernels/pack/layout.h"
+#include "kernels/pack/pack.h"
+
+namespace tenfold::kernels {
+namespace {
+
+using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
+
+constexpr int kGgufQ8Bytes = 34;
+
+uint32_t FlipSigns(uint32_t quad) { return quad ^ 0x80808080u; }
+
+}  // namespace
+
+void PackQ8_0(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
+  const int64_t blocks = cols / 32;
+  const size_t header_bytes = ScaleHeaderBytes(blocks);
+  uint8_t* body = panel + header_bytes;
+  std::memset(panel, 0, header_bytes);
+  if (rows < kRows) std::memset(body, 0x80, static_cast<size_t>(blocks) * kQ8BlockBytes);
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint8_t* gguf = src + (r * blocks + b) * kGgufQ8Bytes;
+      std::memcpy(panel + 32 * b + 2 * r, gguf, 2);
+      for (int quad = 0; quad < 8; ++quad) {
+        uint32_t q;
+        std::memcpy(&q, gguf + 2 + 4 * quad, 4);
+        q = FlipSigns(q);
+        std::memcpy(body + b * kQ8BlockBytes + kLine * quad + 4 * r, &q, 4);
+      }
+    }
+  }
+}
+
+void UnpackBlockQ8_0(const uint8_t* panel, int64_t cols, int64_t row, int64_t block, uint8_t* gguf) {
+  const uint8_t* body = panel + ScaleHeaderBytes(cols / 32) + block * kQ8BlockBytes;
+  std::memcpy(gguf, panel + 32 * block + 2 * row, 2);
+  for (int quad = 0; quad < 8; ++quad) {
+    uint32_t q;
+    std::memcpy(&q, body + kLine * quad + 4 * row, 4);
+    q = FlipSigns(q);
+    std::memcpy(gguf + 2 + 4 * quad, &q, 4);
+  }
+}
+
+void PackFloats(const uint8_t* src, int64_t rows, int64_t cols, int elem_bytes, uint8_t* panel) {
+  const int64_t used_bytes = cols * kRows * elem_bytes;
+  const int64_t padding_bytes = (kLine - used_bytes % kLine) % kLine;
+  if (rows < kRows) std::memset(panel, 0, static_cast<size_t>(used_bytes));
+  std::memset(panel + used_bytes, 0, static_cast<size_t>(padding_bytes));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) {
+      std::memcpy(panel + (c * kRows + r) * elem_bytes, src + (r * cols + c) * elem_bytes,
+                  static_cast<size_t>(elem_bytes));
+    }
+  }
+}
+
+}  // namespace tenfold::kernels

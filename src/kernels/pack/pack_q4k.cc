@@ -1,0 +1,65 @@
+// Q4_K rows to panels of 16 and back: a transpose of the quant bytes by quads, and the 6-bit scales regrouped so that a
+// kernel decodes those of 16 rows with masks and shifts alone.
+#include <cstring>
+
+#include "kernels/pack/layout.h"
+#include "kernels/pack/pack.h"
+#include "tensor/k_scales.h"
+
+namespace tenfold::kernels {
+namespace {
+
+using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
+
+constexpr int kGgufBytes = 144;
+constexpr int kGgufScales = 4;
+constexpr int kGgufQuants = 16;
+
+// One GGUF block into lane `row` of a panel super-block.
+void PackLane(const uint8_t* gguf, int64_t row, uint8_t* sb) {
+  std::memcpy(sb + 2 * row, gguf, 2);
+  std::memcpy(sb + 32 + 2 * row, gguf + 2, 2);
+  for (int p = 0; p < 4; ++p) {
+    const tensor::KScale a = tensor::UnpackKScale(gguf + kGgufScales, p);
+    const tensor::KScale b = tensor::UnpackKScale(gguf + kGgufScales, p + 4);
+    sb[kQ4KScales + 16 * p + row] = static_cast<uint8_t>((a.scale & 15) | ((b.scale & 15) << 4));
+    sb[kQ4KMins + 16 * p + row] = static_cast<uint8_t>((a.min & 15) | ((b.min & 15) << 4));
+    sb[kQ4KHighBits + 16 * p + row] =
+        static_cast<uint8_t>((a.scale >> 4) | ((b.scale >> 4) << 2) | ((a.min >> 4) << 4) | ((b.min >> 4) << 6));
+  }
+  for (int quad = 0; quad < 32; ++quad) {
+    std::memcpy(sb + kQ4KQuants + kLine * quad + 4 * row, gguf + kGgufQuants + 4 * quad, 4);
+  }
+}
+
+}  // namespace
+
+void PackQ4K(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
+  const int64_t blocks = cols / 256;
+  if (rows < kRows) std::memset(panel, 0, static_cast<size_t>(blocks) * kQ4KBlockBytes);
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t r = 0; r < rows; ++r) PackLane(src + (r * blocks + b) * kGgufBytes, r, panel + b * kQ4KBlockBytes);
+  }
+}
+
+void UnpackBlockQ4K(const uint8_t* panel, int64_t row, int64_t block, uint8_t* gguf) {
+  const uint8_t* sb = panel + block * kQ4KBlockBytes;
+  std::memcpy(gguf, sb + 2 * row, 2);
+  std::memcpy(gguf + 2, sb + 32 + 2 * row, 2);
+  tensor::KScale scales[8];
+  for (int p = 0; p < 4; ++p) {
+    const int s = sb[kQ4KScales + 16 * p + row];
+    const int m = sb[kQ4KMins + 16 * p + row];
+    const int high = sb[kQ4KHighBits + 16 * p + row];
+    scales[p] = {static_cast<uint8_t>((s & 15) | ((high & 3) << 4)),
+                 static_cast<uint8_t>((m & 15) | (((high >> 4) & 3) << 4))};
+    scales[p + 4] = {static_cast<uint8_t>((s >> 4) | (((high >> 2) & 3) << 4)),
+                     static_cast<uint8_t>((m >> 4) | ((high >> 6) << 4))};
+  }
+  tensor::PackKScales(scales, gguf + kGgufScales);
+  for (int quad = 0; quad < 32; ++quad) {
+    std::memcpy(gguf + kGgufQuants + 4 * quad, sb + kQ4KQuants + kLine * quad + 4 * row, 4);
+  }
+}
+
+}  // namespace tenfold::kernels

@@ -1,0 +1,85 @@
+// Activations to records in plain code: the truth that every instruction set's quantiser must equal byte for byte.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/pack/layout.h"
+#include "kernels/scalar/scalar_kernels.h"
+
+namespace tenfold::kernels::scalar {
+namespace {
+
+using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
+
+// Below this an absolute maximum counts as zero: 127 / absmax must stay finite.
+constexpr float kTiny = 1e-30f;
+
+// x: (n) floats to q: (n) int8. Returns the scale.
+float QuantizeBlock(const float* x, int n, int8_t* q) {
+  float absmax = 0;
+  for (int i = 0; i < n; ++i) absmax = std::max(absmax, std::fabs(x[i]));
+  if (!(absmax > kTiny)) {
+    std::memset(q, 0, static_cast<size_t>(n));
+    return 0;
+  }
+  const float inverse = 127.0f / absmax;
+  for (int i = 0; i < n; ++i) {
+    const float scaled = x[i] * inverse;  // NaN when x is infinite: a wide convert-and-saturate gives -128 there
+    q[i] = scaled == scaled ? static_cast<int8_t>(std::lrintf(std::clamp(scaled, -128.0f, 127.0f))) : int8_t{-128};
+  }
+  return absmax / 127.0f;
+}
+
+int32_t Sum(const int8_t* q, int n) {
+  int32_t sum = 0;
+  for (int i = 0; i < n; ++i) sum += q[i];
+  return sum;
+}
+
+template <class T>
+void Put(uint8_t* record, int offset, int index, T value) {
+  std::memcpy(record + offset + static_cast<int>(sizeof value) * index, &value, sizeof value);
+}
+
+}  // namespace
+
+void QuantizeFloat(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
+  for (int64_t begin = 0; begin < cols; begin += kRecordFColumns, records += block_stride) {
+    const auto n = static_cast<size_t>(std::min<int64_t>(kRecordFColumns, cols - begin));
+    std::memcpy(records, x + begin, n * sizeof(float));
+    std::memset(records + n * sizeof(float), 0, kRecordFBytes - n * sizeof(float));
+  }
+}
+
+void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
+  for (int64_t begin = 0; begin < cols; begin += 256, records += block_stride) {
+    const int blocks = static_cast<int>(std::min<int64_t>(256, cols - begin) / 32);
+    if (blocks < 8) std::memset(records, 0, kRecord8Bytes);
+    for (int j = 0; j < blocks; ++j) {
+      auto* q = reinterpret_cast<int8_t*>(records) + 32 * j;
+      Put(records, kRecord8Scale, j, QuantizeBlock(x + begin + 32 * j, 32, q));
+      Put(records, kRecord8Off, j, -128 * Sum(q, 32));
+    }
+  }
+}
+
+void QuantizeK(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
+  for (int64_t begin = 0; begin < cols; begin += 256, records += block_stride) {
+    auto* q = reinterpret_cast<int8_t*>(records);
+    float scale[2];
+    for (int h = 0; h < 2; ++h) {
+      scale[h] = QuantizeBlock(x + begin + kActBlock * h, kActBlock, q + kActBlock * h);
+      Put(records, kRecordKScale, h, scale[h]);
+      Put(records, kRecordKOff128, h, -128 * Sum(q + kActBlock * h, kActBlock));
+    }
+    for (int j = 0; j < 8; ++j) {
+      Put(records, kRecordKSum32, j, scale[j / 4] * static_cast<float>(Sum(q + 32 * j, 32)));
+    }
+    std::memset(records + kRecordKSum32 + 32, 0, kRecordKOff16 - kRecordKSum32 - 32);
+    for (int i = 0; i < 16; ++i) {
+      Put(records, kRecordKOff16, i, ((i & 4) == 0 ? -32 : -128) * Sum(q + 16 * i, 16));
+    }
+  }
+}
+
+}  // namespace tenfold::kernels::scalar
