@@ -96,7 +96,9 @@ TEST(StopMatcherTest, AgreesWithTheDefinitionHoweverTextIsCut) {
       ASSERT_EQ(released, matcher.stopped() ? seen.substr(0, begin) : seen.substr(0, seen.size() - keep));
     }
     released += matcher.Finish();
-    if (!matcher.stopped()) ASSERT_EQ(released, seen);
+    if (!matcher.stopped()) {
+      ASSERT_EQ(released, seen);
+    }
   }
 }
 
