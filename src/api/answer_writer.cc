@@ -1,0 +1,215 @@
+#include "api/answer_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "api/text_request.h"
+
+namespace tenfold::api {
+namespace {
+
+// JSON has no minus infinity; OpenAI writes this for "as good as impossible".
+constexpr double kLeastLogprob = -9999.0;
+
+double Finite(float logprob) { return logprob > kLeastLogprob ? static_cast<double>(logprob) : kLeastLogprob; }
+
+// Shortest decimal that reads back as the same float: 0.1f is "0.1", not "0.10000000149".
+void WriteFloat(JsonWriter& w, float logprob) {
+  const double finite = Finite(logprob);
+  w.Raw(finite == kLeastLogprob ? fmt::format("{}", finite) : fmt::format("{}", logprob));
+}
+
+// The key of a token in the legacy objects: its text, or, where that is no text, OpenAI's "bytes:\xe2\x80".
+std::string LegacyName(const std::string& bytes) {
+  if (IsUtf8(bytes)) return bytes;
+  std::string name = "bytes:";
+  for (unsigned char byte : bytes) fmt::format_to(std::back_inserter(name), "\\x{:02x}", byte);
+  return name;
+}
+
+void WriteBytes(JsonWriter& w, const std::string& bytes) {
+  w.Key("bytes").BeginArray();
+  for (unsigned char byte : bytes) w.Int(byte);
+  w.EndArray();
+}
+
+void WriteContent(JsonWriter& w, const std::vector<TokenInfo>& tokens) {
+  w.Key("content").BeginArray();
+  for (const TokenInfo& token : tokens) {
+    w.BeginObject().Key("id").Int(token.id).Key("token").String(token.bytes);
+    WriteBytes(w, token.bytes);
+    w.Key("logprob");
+    WriteFloat(w, token.logprob);
+    w.Key("top_logprobs").BeginArray();
+    for (const Alternative& other : token.top) {
+      w.BeginObject().Key("id").Int(other.id).Key("token").String(other.bytes);
+      WriteBytes(w, other.bytes);
+      w.Key("logprob");
+      WriteFloat(w, other.logprob);
+      w.EndObject();
+    }
+    w.EndArray().EndObject();
+  }
+  w.EndArray();
+}
+
+double Ms(int64_t us) { return static_cast<double>(us) / 1000.0; }
+
+// Milliseconds a token and tokens a second; 0 where there is nothing to divide by.
+double PerToken(int64_t us, int64_t tokens) { return tokens > 0 ? Ms(us) / static_cast<double>(tokens) : 0; }
+double PerSecond(int64_t us, int64_t tokens) { return us > 0 ? static_cast<double>(tokens) * 1e6 / us : 0; }
+
+void WriteUsage(JsonWriter& w, const Usage& usage) {
+  w.Key("usage").BeginObject();
+  w.Key("prompt_tokens").Int(usage.prompt_tokens);
+  w.Key("completion_tokens").Int(usage.completion_tokens);
+  w.Key("total_tokens").Int(usage.prompt_tokens + usage.completion_tokens);
+  w.Key("prompt_tokens_details").BeginObject().Key("cached_tokens").Int(usage.cached_tokens).EndObject();
+  w.EndObject();
+}
+
+void WriteTimings(JsonWriter& w, const Timings& t) {
+  w.Key("timings").BeginObject();
+  w.Key("cache_n").Int(t.cached_tokens);
+  w.Key("prompt_n").Int(t.prompt_tokens);
+  w.Key("prompt_ms").Double(Ms(t.prompt_us));
+  w.Key("prompt_per_token_ms").Double(PerToken(t.prompt_us, t.prompt_tokens));
+  w.Key("prompt_per_second").Double(PerSecond(t.prompt_us, t.prompt_tokens));
+  w.Key("predicted_n").Int(t.predicted_tokens);
+  w.Key("predicted_ms").Double(Ms(t.predicted_us));
+  w.Key("predicted_per_token_ms").Double(PerToken(t.predicted_us, t.predicted_tokens));
+  w.Key("predicted_per_second").Double(PerSecond(t.predicted_us, t.predicted_tokens));
+  w.Key("queue_ms").Double(Ms(t.queue_us));
+  w.Key("load_ms").Double(Ms(t.load_us));
+  w.EndObject();
+}
+
+}  // namespace
+
+void AnswerWriter::Begin(JsonWriter& w, std::string_view object) const {
+  w.BeginObject().Key("id").String(head_.id).Key("object").String(object);
+  w.Key("created").Int(head_.created_unix_s).Key("model").String(head_.model);
+  w.Key("system_fingerprint").String(head_.fingerprint);
+}
+
+void AnswerWriter::LegacyLogprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens) {
+  w.Key("tokens").BeginArray();
+  for (const TokenInfo& token : tokens) w.String(LegacyName(token.bytes));
+  w.EndArray().Key("token_logprobs").BeginArray();
+  for (const TokenInfo& token : tokens) WriteFloat(w, token.logprob);
+  w.EndArray().Key("top_logprobs").BeginArray();
+  for (const TokenInfo& token : tokens) {
+    // Two tokens can have the same text; an object has one place for it, and the likelier one, which comes first, gets
+    // it. content[] below has both.
+    std::vector<std::string> names;
+    w.BeginObject();
+    for (const Alternative& other : token.top) {
+      std::string name = LegacyName(other.bytes);
+      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+      w.Key(name);
+      WriteFloat(w, other.logprob);
+      names.push_back(std::move(name));
+    }
+    w.EndObject();
+  }
+  w.EndArray().Key("text_offset").BeginArray();
+  for (const TokenInfo& token : tokens) {
+    w.Int(text_offset_chars_);
+    for (unsigned char byte : token.bytes) text_offset_chars_ += (byte & 0xC0) != 0x80;  // leads, not continuations
+  }
+  w.EndArray();
+}
+
+void AnswerWriter::Logprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens) {
+  w.Key("logprobs");
+  if (!head_.with_logprobs) {
+    w.Null();
+    return;
+  }
+  w.BeginObject();
+  if (head_.shape == Shape::kCompletion) LegacyLogprobs(w, tokens);
+  WriteContent(w, tokens);
+  if (head_.shape == Shape::kChat) w.Key("refusal").Null();
+  w.EndObject();
+}
+
+std::string AnswerWriter::RoleChunk() {
+  JsonWriter w;
+  Begin(w, "chat.completion.chunk");
+  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
+  w.Key("delta").BeginObject().Key("role").String("assistant").Key("content").String("").EndObject();
+  w.Key("logprobs").Null().Key("finish_reason").Null().EndObject().EndArray();
+  if (head_.include_usage) w.Key("usage").Null();
+  w.EndObject();
+  return std::move(w).Take();
+}
+
+std::string AnswerWriter::TextChunk(std::string_view text, const std::vector<TokenInfo>& tokens) {
+  JsonWriter w;
+  const bool chat = head_.shape == Shape::kChat;
+  Begin(w, chat ? "chat.completion.chunk" : "text_completion");
+  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
+  if (chat) {
+    w.Key("delta").BeginObject().Key("content").String(text).EndObject();
+  } else {
+    w.Key("text").String(text);
+  }
+  Logprobs(w, tokens);
+  w.Key("finish_reason").Null().EndObject().EndArray();
+  if (head_.include_usage) w.Key("usage").Null();
+  w.EndObject();
+  return std::move(w).Take();
+}
+
+std::string AnswerWriter::FinishChunk(std::string_view finish_reason, const Timings* timings) {
+  JsonWriter w;
+  const bool chat = head_.shape == Shape::kChat;
+  Begin(w, chat ? "chat.completion.chunk" : "text_completion");
+  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
+  if (chat) {
+    w.Key("delta").BeginObject().EndObject();
+  } else {
+    w.Key("text").String("");
+  }
+  w.Key("logprobs").Null().Key("finish_reason").String(finish_reason).EndObject().EndArray();
+  if (head_.include_usage) w.Key("usage").Null();
+  if (timings != nullptr) WriteTimings(w, *timings);
+  w.EndObject();
+  return std::move(w).Take();
+}
+
+std::string AnswerWriter::UsageChunk(const Usage& usage, const Timings& timings) {
+  JsonWriter w;
+  Begin(w, head_.shape == Shape::kChat ? "chat.completion.chunk" : "text_completion");
+  w.Key("choices").BeginArray().EndArray();
+  WriteUsage(w, usage);
+  WriteTimings(w, timings);
+  w.EndObject();
+  return std::move(w).Take();
+}
+
+std::string AnswerWriter::Whole(std::string_view text, const std::vector<TokenInfo>& tokens,
+                                std::string_view finish_reason, const Usage& usage, const Timings& timings) {
+  JsonWriter w;
+  const bool chat = head_.shape == Shape::kChat;
+  Begin(w, chat ? "chat.completion" : "text_completion");
+  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
+  if (chat) {
+    w.Key("message").BeginObject().Key("role").String("assistant").Key("content").String(text);
+    w.Key("refusal").Null().EndObject();
+  } else {
+    w.Key("text").String(text);
+  }
+  Logprobs(w, tokens);
+  w.Key("finish_reason").String(finish_reason).EndObject().EndArray();
+  WriteUsage(w, usage);
+  WriteTimings(w, timings);
+  w.EndObject();
+  return std::move(w).Take();
+}
+
+std::string SseEvent(std::string_view json) { return fmt::format("data: {}\n\n", json); }
+
+}  // namespace tenfold::api

@@ -1,0 +1,90 @@
+// The answers of both generation routes as JSON: whole objects, stream chunks, usage, timings, log-probabilities.
+//
+// What it does: shape. What it does not: decide what text goes out (server/ does), or frame it (sse.h does).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/generation_request.h"
+#include "api/json_writer.h"
+
+namespace tenfold::api {
+
+enum class Shape { kChat, kCompletion };
+
+// What is the same in every object of one answer.
+struct AnswerHead {
+  Shape shape = Shape::kChat;
+  std::string id;  // "chatcmpl-..." or "cmpl-..."
+  int64_t created_unix_s = 0;
+  std::string model;
+  std::string fingerprint;
+  bool with_logprobs = false;
+  bool include_usage = false;
+};
+
+struct Alternative {
+  int32_t id = 0;
+  std::string bytes;
+  float logprob = 0;  // natural log
+};
+
+// One drawn token; `bytes` may be half a character.
+struct TokenInfo {
+  int32_t id = 0;
+  std::string bytes;
+  float logprob = 0;
+  std::vector<Alternative> top;
+};
+
+struct Usage {
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;
+  int64_t cached_tokens = 0;
+};
+
+// All in microseconds; written in milliseconds under llama-server's names plus queue_ms and load_ms.
+struct Timings {
+  int64_t cached_tokens = 0;
+  int64_t prompt_tokens = 0;  // computed, without the cached ones
+  int64_t prompt_us = 0;
+  int64_t predicted_tokens = 0;
+  int64_t predicted_us = 0;
+  int64_t queue_us = 0;
+  int64_t load_us = 0;
+};
+
+// Writes one answer's objects; one per answer, one thread at a time.
+class AnswerWriter {
+ public:
+  explicit AnswerWriter(AnswerHead head) : head_(std::move(head)) {}
+
+  // Stream chunks in their order. RoleChunk is for chat only. `tokens` are those whose text is in `text`.
+  std::string RoleChunk();
+  std::string TextChunk(std::string_view text, const std::vector<TokenInfo>& tokens);
+  // `timings` null when a usage chunk follows, which carries them then: they belong to the last chunk.
+  std::string FinishChunk(std::string_view finish_reason, const Timings* timings);
+  std::string UsageChunk(const Usage& usage, const Timings& timings);
+
+  // The whole answer of a request that does not stream.
+  std::string Whole(std::string_view text, const std::vector<TokenInfo>& tokens, std::string_view finish_reason,
+                    const Usage& usage, const Timings& timings);
+
+ private:
+  void Begin(JsonWriter& w, std::string_view object) const;
+  void Logprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens);
+  void LegacyLogprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens);
+
+  AnswerHead head_;
+  int64_t text_offset_chars_ = 0;  // of the next token in the answer, for the legacy arrays
+};
+
+// One SSE event; `json` has no newline.
+std::string SseEvent(std::string_view json);
+inline constexpr std::string_view kSseDone = "data: [DONE]\n\n";
+inline constexpr std::string_view kSsePing = ": ping\n\n";
+
+}  // namespace tenfold::api

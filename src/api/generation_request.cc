@@ -1,0 +1,268 @@
+#include "api/generation_request.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/string.hpp>
+#include <limits>
+
+#include "api/json_body.h"
+#include "api/neutral_fields.h"
+
+namespace tenfold::api {
+namespace {
+namespace json = boost::json;
+
+constexpr int64_t kMaxTokensLimit = 1 << 30;
+
+std::string Text(const json::value& value) { return {value.get_string().data(), value.get_string().size()}; }
+
+void ReadStop(FieldReader& reader, std::vector<std::string>* out) {
+  const json::value* value = reader.Take("stop");
+  if (value == nullptr) return;
+  const auto add = [&](const json::value& item) {
+    if (!item.is_string()) return reader.FailInvalid("stop", "a string or an array of strings", item);
+    if (item.get_string().empty()) return reader.Fail(InvalidRequest("stop", "'stop' must not hold an empty string."));
+    if (item.get_string().size() > kMaxStopBytes) {
+      return reader.Fail(
+          InvalidRequest("stop", fmt::format("A string in 'stop' is longer than {} bytes.", kMaxStopBytes)));
+    }
+    out->push_back(Text(item));
+  };
+  if (!value->is_array()) {
+    if (!value->is_string()) return reader.FailInvalid("stop", "a string or an array of strings", *value);
+    return add(*value);
+  }
+  if (value->get_array().size() > kMaxStops) {
+    return reader.Fail(InvalidRequest(
+        "stop", fmt::format("'stop' has {} strings; at most {} are taken.", value->get_array().size(), kMaxStops)));
+  }
+  for (const json::value& item : value->get_array()) {
+    if (reader.failed()) return;
+    add(item);
+  }
+}
+
+// Three names for one number; llama-server's -1 means "no limit of mine" under each of them.
+void ReadMaxTokens(FieldReader& reader, int64_t* out) {
+  std::string_view first_name;
+  for (std::string_view name : {"max_completion_tokens", "max_tokens", "n_predict"}) {
+    std::optional<int64_t> value;
+    reader.Integer(name, -1, kMaxTokensLimit, &value);
+    if (!value || reader.failed()) continue;
+    if (*value == 0) {
+      return reader.Fail(InvalidRequest(std::string(name), fmt::format("'{}' must be at least 1, or -1 for what the "
+                                                                       "context leaves.",
+                                                                       name)));
+    }
+    if (!first_name.empty() && *out != *value) {
+      return reader.Fail(
+          InvalidRequest(std::string(name), fmt::format("'{}' and '{}' differ; send one of them.", first_name, name)));
+    }
+    first_name = name;
+    *out = *value;
+  }
+}
+
+void ReadSeed(FieldReader& reader, std::optional<uint64_t>* out) {
+  const json::value* value = reader.Take("seed");
+  if (value == nullptr) return;
+  if (value->is_uint64()) {
+    *out = value->get_uint64();
+    return;
+  }
+  const std::optional<int64_t> integer = AsInteger(*value);
+  if (!integer) return reader.FailInvalid("seed", "an integer", *value);
+  if (*integer != -1) *out = static_cast<uint64_t>(*integer);  // -1: llama-server's "any"
+}
+
+void ReadStreamOptions(FieldReader& reader, GenerationOptions* out) {
+  const json::value* value = reader.Take("stream_options");
+  if (value == nullptr) return;
+  if (!value->is_object()) return reader.FailInvalid("stream_options", "an object", *value);
+  if (!out->stream) {
+    return reader.Fail(InvalidRequest("stream_options", "'stream_options' is only allowed with \"stream\": true."));
+  }
+  FieldReader nested(value->get_object(), "stream_options.");
+  nested.Bool("include_usage", &out->include_usage);
+  bool obfuscation = false;  // padding against traffic analysis; on a machine of one's own there is none to add
+  nested.Bool("include_obfuscation", &obfuscation);
+  nested.RefuseRest();
+  if (nested.failed()) reader.Fail(nested.error());
+}
+
+void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
+  reader.String("model", &out->model);
+  reader.Number("temperature", 0, 2, &out->temperature);
+  reader.Number("top_p", 0, 1, &out->top_p);
+  reader.Integer("top_k", -1, std::numeric_limits<int32_t>::max(), &out->top_k);
+  if (out->top_k < 0) out->top_k = 0;
+  reader.Number("min_p", 0, 1, &out->min_p);
+  ReadSeed(reader, &out->seed);
+  ReadStop(reader, &out->stop);
+  ReadMaxTokens(reader, &out->max_tokens);
+  reader.Bool("ignore_eos", &out->ignore_eos);
+  reader.Bool("stream", &out->stream);
+  ReadStreamOptions(reader, out);
+  TakeNeutralFields(reader, route);
+}
+
+// Text parts one after another, with nothing between them: where a part ends says nothing about lines.
+void ReadContent(FieldReader& message, std::string* out) {
+  const json::value* value = message.Take("content");
+  if (value == nullptr) {
+    if (!message.failed()) {
+      message.Fail(
+          InvalidRequest(message.FullName("content"), fmt::format("'{}' is missing.", message.FullName("content"))));
+    }
+    return;
+  }
+  if (value->is_string()) {
+    *out = Text(*value);
+    return;
+  }
+  if (!value->is_array()) return message.FailInvalid("content", "a string or an array of text parts", *value);
+  size_t index = 0;
+  for (const json::value& item : value->get_array()) {
+    const std::string prefix = fmt::format("{}[{}].", message.FullName("content"), index++);
+    if (!item.is_object()) return message.FailInvalid("content", "a string or an array of text parts", *value);
+    FieldReader part(item.get_object(), prefix);
+    std::string type;
+    std::string text;
+    part.String("type", &type);
+    if (!part.failed() && type != "text") {
+      return message.Fail(NotSupported(
+          prefix + "type",
+          fmt::format("'{}type' is '{}'; only \"text\" parts are supported.", prefix, type.substr(0, 100))));
+    }
+    if (const json::value* got = part.Take("text"); got == nullptr && !part.failed()) {
+      part.Fail(InvalidRequest(prefix + "text", fmt::format("'{}text' is missing.", prefix)));
+    }
+    part.String("text", &text);
+    part.RefuseRest();
+    if (part.failed()) return message.Fail(part.error());
+    *out += text;
+  }
+}
+
+void ReadMessage(FieldReader& message, ChatMessage* out) {
+  message.String("role", &out->role);
+  if (message.failed()) return;
+  if (out->role.empty()) {
+    return message.Fail(
+        InvalidRequest(message.FullName("role"), fmt::format("'{}' is missing.", message.FullName("role"))));
+  }
+  if (out->role == "developer") out->role = "system";
+  if (out->role == "tool" || out->role == "function") {
+    return message.Fail(NotSupported(message.FullName("role"), "Tool messages are not supported yet."));
+  }
+  if (out->role != "system" && out->role != "user" && out->role != "assistant") {
+    return message.Fail(InvalidRequest(
+        message.FullName("role"),
+        fmt::format("'{}' must be \"system\", \"developer\", \"user\" or \"assistant\".", message.FullName("role"))));
+  }
+  ReadContent(message, &out->content);
+  // What our own answers carry beside the text comes back in the next turn of a conversation.
+  for (std::string_view name :
+       {"refusal", "tool_calls", "function_call", "audio", "annotations", "reasoning_content", "name"}) {
+    const json::value* value = message.Take(name);
+    if (value == nullptr || (value->is_array() && value->get_array().empty()) ||
+        (value->is_string() && value->get_string().empty())) {
+      continue;
+    }
+    message.Fail(NotSupported(message.FullName(name),
+                              fmt::format("'{}' is not supported yet; leave it out.", message.FullName(name))));
+  }
+  message.RefuseRest();
+}
+
+void ReadMessages(FieldReader& reader, std::vector<ChatMessage>* out) {
+  const json::value* value = reader.Take("messages");
+  if (value == nullptr) return reader.Fail(InvalidRequest("messages", "'messages' is missing."));
+  if (!value->is_array()) return reader.FailInvalid("messages", "an array", *value);
+  const json::array& array = value->get_array();
+  if (array.empty() || array.size() > kMaxMessages) {
+    return reader.Fail(InvalidRequest(
+        "messages", fmt::format("'messages' must hold 1 to {} messages, not {}.", kMaxMessages, array.size())));
+  }
+  out->reserve(array.size());
+  for (const json::value& item : array) {
+    const std::string prefix = fmt::format("messages[{}].", out->size());
+    if (!item.is_object()) {
+      return reader.Fail(InvalidRequest(
+          "messages", fmt::format("'messages[{}]' must be an object, not {}.", out->size(), KindName(item))));
+    }
+    FieldReader message(item.get_object(), prefix);
+    ReadMessage(message, &out->emplace_back());
+    if (message.failed()) return reader.Fail(message.error());
+  }
+}
+
+void ReadChatLogprobs(FieldReader& reader, int* n_top) {
+  bool logprobs = false;
+  std::optional<int64_t> top;
+  reader.Bool("logprobs", &logprobs);
+  reader.Integer("top_logprobs", 0, 20, &top);
+  if (top && !logprobs) {
+    reader.Fail(InvalidRequest("top_logprobs", "'top_logprobs' is only allowed with \"logprobs\": true."));
+  }
+  if (logprobs) *n_top = static_cast<int>(top.value_or(0));
+}
+
+void ReadPrompt(FieldReader& reader, std::variant<std::string, std::vector<int32_t>>* out) {
+  const json::value* value = reader.Take("prompt");
+  if (value == nullptr) return reader.Fail(InvalidRequest("prompt", "'prompt' is missing."));
+  if (value->is_string()) {
+    *out = Text(*value);
+    return;
+  }
+  if (!value->is_array()) return reader.FailInvalid("prompt", "a string or an array of token ids", *value);
+  std::vector<int32_t> ids;
+  ids.reserve(value->get_array().size());
+  for (const json::value& item : value->get_array()) {
+    if (item.is_string() || item.is_array()) {
+      return reader.Fail(InvalidRequest("prompt",
+                                        "'prompt' as an array of prompts is not supported yet; send one "
+                                        "string, or one array of token ids, per request."));
+    }
+    const std::optional<int64_t> id = AsInteger(item);
+    if (!id || *id < 0 || *id > std::numeric_limits<int32_t>::max()) {
+      return reader.Fail(
+          InvalidRequest("prompt", fmt::format("'prompt[{}]' is not a token id (an integer >= 0).", ids.size())));
+    }
+    ids.push_back(static_cast<int32_t>(*id));
+  }
+  *out = std::move(ids);
+}
+
+}  // namespace
+
+Parsed<ChatRequest> ParseChatRequest(std::string_view body) {
+  Parsed<json::object> object = ParseObject(body);
+  if (!object.ok()) return object.error();
+  ChatRequest request;
+  FieldReader reader(*object);
+  ReadMessages(reader, &request.messages);
+  ReadShared(reader, Route::kChat, &request.options);
+  ReadChatLogprobs(reader, &request.options.n_top);
+  reader.RefuseRest();
+  if (reader.failed()) return reader.error();
+  return request;
+}
+
+Parsed<CompletionRequest> ParseCompletionRequest(std::string_view body) {
+  Parsed<json::object> object = ParseObject(body);
+  if (!object.ok()) return object.error();
+  CompletionRequest request;
+  FieldReader reader(*object);
+  ReadPrompt(reader, &request.prompt);
+  ReadShared(reader, Route::kCompletion, &request.options);
+  std::optional<int64_t> logprobs;
+  reader.Integer("logprobs", 0, 100, &logprobs);
+  if (logprobs) request.options.n_top = static_cast<int>(*logprobs);
+  reader.RefuseRest();
+  if (reader.failed()) return reader.error();
+  return request;
+}
+
+}  // namespace tenfold::api

@@ -1,0 +1,373 @@
+// Sockets and Beast live in this file only: one coroutine a connection, and the accept loop.
+#include "server/connection.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <chrono>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/listener.h"
+
+namespace tenfold::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr size_t kReadBytes = 4096;
+constexpr size_t kMaxReadAheadBytes = 64 << 10;  // pipelined requests that wait for their turn
+constexpr int64_t kLingerUs = 1'000'000;
+constexpr size_t kMaxLingerBytes = 64 << 20;
+
+// Ids go into logs and headers, so a client's own is taken only if it is short and plain.
+bool IsPlainId(std::string_view id) {
+  if (id.empty() || id.size() > 128) return false;
+  for (char c : id) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                       c == '_' || c == '.' || c == ':';
+    if (!plain) return false;
+  }
+  return true;
+}
+
+class TcpConnection final : public Connection {
+ public:
+  TcpConnection(tcp::socket socket, ConnectionHost& host)
+      : socket_(std::move(socket)),
+        host_(host),
+        deadline_(socket_.get_executor()),
+        signal_(socket_.get_executor()),
+        buffer_(host.limits.max_head_bytes + kMaxReadAheadBytes + kReadBytes) {
+    host_.open.insert(this);
+  }
+  ~TcpConnection() override { host_.open.erase(this); }
+
+  void Start() {
+    asio::co_spawn(
+        socket_.get_executor(), [self = shared_from_this(), this]() -> asio::awaitable<void> { return Run(); },
+        [self = shared_from_this()](std::exception_ptr e) {
+          if (e) Log(LogLevel::kError, "a connection ended with an exception; it was closed");
+        });
+  }
+
+  void CloseIfIdle() override {
+    if (idle_) socket_.cancel(ignored_);
+  }
+
+ private:
+  using Parser = http::request_parser<http::string_body>;
+
+  asio::awaitable<void> Run() {
+    while (true) {
+      std::shared_ptr<Exchange> exchange = co_await Read();
+      if (exchange == nullptr) break;
+      co_await Serve(*exchange, exchange);
+      exchange->on_output = nullptr;
+      if (exchange->gone() || !exchange->keep_alive() || host_.draining) break;
+    }
+    co_await Linger();
+  }
+
+  // --- reading ---
+
+  // The next request; an exchange that is already answered when the bytes were no request; null to close.
+  asio::awaitable<std::shared_ptr<Exchange>> Read() {
+    if (buffer_.size() == 0) {
+      if (host_.draining) co_return nullptr;
+      idle_ = true;
+      SetDeadline(host_.limits.idle_us);
+      auto [ec, n] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kTuple);
+      idle_ = false;
+      if (ec) {
+        hung_up_ = true;
+        co_return nullptr;
+      }
+      buffer_.commit(n);
+    }
+    Parser parser;
+    parser.header_limit(host_.limits.max_head_bytes);
+    parser.body_limit(host_.limits.max_body_bytes);
+    SetDeadline(host_.limits.head_us);
+    auto [head_ec, head_n] = co_await http::async_read_header(socket_, buffer_, parser, kTuple);
+    if (head_ec) co_return Refuse(head_ec);
+    const int64_t received_us = NowUs();
+    if (!parser.is_done()) {
+      SetDeadline(host_.limits.body_us);
+      if (EqualIgnoreCase(std::string(parser.get()[http::field::expect]), "100-continue")) {
+        static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+        auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
+        if (ec) co_return nullptr;
+      }
+      auto [body_ec, body_n] = co_await http::async_read(socket_, buffer_, parser, kTuple);
+      if (body_ec) co_return Refuse(body_ec);
+    }
+    ClearDeadline();
+    co_return MakeExchange(parser, received_us);
+  }
+
+  std::shared_ptr<Exchange> MakeExchange(Parser& parser, int64_t received_us) {
+    auto& message = parser.get();
+    HttpRequest request;
+    request.method = std::string(message.method_string());
+    const std::string target(message.target());
+    request.path = target.substr(0, target.find('?'));
+    for (const auto& field : message) {
+      request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    }
+    request.body = std::move(message.body());
+    request.received_us = received_us;
+    FillPeer(&request);
+    return std::make_shared<Exchange>(std::move(request), message.version() >= 11, message.keep_alive());
+  }
+
+  void FillPeer(HttpRequest* request) {
+    const tcp::endpoint peer = socket_.remote_endpoint(ignored_);
+    const asio::ip::address address = peer.address();
+    request->loopback_peer =
+        address.is_loopback() || (address.is_v6() && address.to_v6().is_v4_mapped() &&
+                                  asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback());
+    const std::string_view given = request->Header("x-request-id");
+    request->id = IsPlainId(given) ? std::string(given)
+                                   : fmt::format("req-{:08x}{:08x}", static_cast<uint32_t>(host_.process_salt),
+                                                 static_cast<uint32_t>(++host_.next_request));
+  }
+
+  // What to say about bytes that are no request: a status and a sentence, or nothing when nobody is left to hear it.
+  std::shared_ptr<Exchange> Refuse(const error_code& ec) {
+    ClearDeadline();
+    if (!timed_out_ && (ec.category() != make_error_code(http::error::end_of_stream).category() ||
+                        ec == http::error::end_of_stream || ec == http::error::partial_message)) {
+      hung_up_ = true;
+      return nullptr;
+    }
+    api::ApiError error;
+    if (timed_out_) {
+      error = api::InvalidRequest("", "The request did not arrive in time.");
+      error.status = 408;
+    } else if (ec == http::error::body_limit) {
+      error = api::BodyTooLarge(host_.limits.max_body_bytes);
+    } else if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
+      error = api::InvalidRequest(
+          "", fmt::format("The request head is larger than the limit of {} bytes.", host_.limits.max_head_bytes));
+      error.status = 431;
+    } else {
+      error = api::InvalidRequest("", fmt::format("This is not an HTTP/1.1 request: {}.", ec.message()));
+    }
+    HttpRequest request;
+    request.received_us = NowUs();
+    FillPeer(&request);
+    auto exchange = std::make_shared<Exchange>(std::move(request), true, false);
+    HttpResponse response = ErrorResponse(error);
+    response.close = true;
+    exchange->Respond(std::move(response));
+    return exchange;
+  }
+
+  // --- answering ---
+
+  asio::awaitable<void> Serve(Exchange& exchange, const std::shared_ptr<Exchange>& shared) {
+    exchange.on_output = [this] { Wake(); };
+    if (!exchange.answered()) host_.handle(shared);
+    if (!exchange.ended()) Watch(shared);
+    while (true) {
+      const std::string out = exchange.TakeOutput();
+      if (!out.empty()) {
+        SetDeadline(host_.limits.write_us);
+        auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(out), kTuple);
+        ClearDeadline();
+        if (ec) {
+          hung_up_ = true;
+          exchange.MarkGone();
+        }
+        continue;
+      }
+      if (exchange.gone() || exchange.ended()) break;
+      co_await WaitForWake();
+    }
+    stop_watch_ = true;
+    if (watching_) socket_.cancel(ignored_);
+    while (watching_) co_await WaitForWake();
+    stop_watch_ = false;
+  }
+
+  // Reads while an answer is under way: what comes is kept for the next request, and an end of file means that the
+  // client hung up, so that the work behind the answer can stop at once.
+  void Watch(const std::shared_ptr<Exchange>& exchange) {
+    watching_ = false;
+    if (stop_watch_ || buffer_.size() >= kMaxReadAheadBytes) return Wake();
+    watching_ = true;
+    socket_.async_read_some(buffer_.prepare(kReadBytes),
+                            [this, self = shared_from_this(), exchange](const error_code& ec, size_t n) {
+                              buffer_.commit(n);
+                              if (!ec) return Watch(exchange);
+                              watching_ = false;
+                              if (!stop_watch_ && ec != asio::error::operation_aborted) {
+                                hung_up_ = true;
+                                exchange->MarkGone();
+                              }
+                              Wake();
+                            });
+  }
+
+  // --- ending ---
+
+  // Closing with unread input would send a reset, which can take our last answer from the client before it is read. So:
+  // say that we are done, read what is still on its way for a moment, then close.
+  asio::awaitable<void> Linger() {
+    ClearDeadline();
+    if (!hung_up_) {
+      socket_.shutdown(tcp::socket::shutdown_send, ignored_);
+      SetDeadline(kLingerUs);
+      size_t total = 0;
+      while (total < kMaxLingerBytes) {
+        buffer_.clear();
+        auto [ec, n] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kTuple);
+        if (ec) break;
+        total += n;
+      }
+    }
+    ClearDeadline();
+    socket_.close(ignored_);
+  }
+
+  void SetDeadline(int64_t us) {
+    timed_out_ = false;
+    deadline_.expires_after(std::chrono::microseconds(us));
+    deadline_.async_wait([this, self = weak_from_this(), number = ++deadline_number_](const error_code& ec) {
+      if (ec || self.expired() || number != deadline_number_) return;
+      timed_out_ = true;
+      socket_.cancel(ignored_);
+    });
+  }
+
+  void ClearDeadline() {
+    ++deadline_number_;
+    deadline_.cancel();
+  }
+
+  void Wake() {
+    woken_ = true;
+    signal_.cancel();
+  }
+
+  asio::awaitable<void> WaitForWake() {
+    if (!woken_) {
+      signal_.expires_at(asio::steady_timer::time_point::max());
+      auto [ec] = co_await signal_.async_wait(kTuple);
+      (void)ec;
+    }
+    woken_ = false;
+  }
+
+  tcp::socket socket_;
+  ConnectionHost& host_;
+  asio::steady_timer deadline_;
+  asio::steady_timer signal_;
+  boost::beast::flat_buffer buffer_;
+  error_code ignored_;
+  uint64_t deadline_number_ = 0;
+  bool timed_out_ = false;
+  bool idle_ = false;
+  bool watching_ = false;
+  bool stop_watch_ = false;
+  bool hung_up_ = false;
+  bool woken_ = false;
+};
+
+}  // namespace
+
+struct Listener::Impl {
+  Impl(asio::io_context& context, ConnectionHost& host_in) : acceptor(context), retry(context), host(host_in) {}
+
+  asio::awaitable<void> Accept() {
+    while (acceptor.is_open()) {
+      auto [ec, socket] = co_await acceptor.async_accept(kTuple);
+      if (ec == asio::error::operation_aborted || !acceptor.is_open()) co_return;
+      if (ec) {  // out of descriptors, mostly: let some connections end first
+        Log(LogLevel::kWarn, fmt::format("cannot accept a connection: {}", ec.message()));
+        retry.expires_after(std::chrono::milliseconds(100));
+        auto [wait_ec] = co_await retry.async_wait(kTuple);
+        if (wait_ec) co_return;
+        continue;
+      }
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      std::make_shared<TcpConnection>(std::move(socket), host)->Start();
+    }
+  }
+
+  tcp::acceptor acceptor;
+  asio::steady_timer retry;
+  ConnectionHost& host;
+};
+
+Listener::Listener(IoLoop& loop, ConnectionHost& host) : impl_(std::make_unique<Impl>(loop.context(), host)) {}
+Listener::~Listener() = default;
+
+Status Listener::Bind(const std::string& host, uint16_t port) {
+  error_code ec;
+  asio::ip::address address = asio::ip::make_address(host, ec);
+  if (ec && host == "localhost") {
+    address = asio::ip::address_v4::loopback();
+  } else if (ec) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("--host {} is not an IP address; use 127.0.0.1, 0.0.0.0 or ::.", host)};
+  }
+  const tcp::endpoint endpoint(address, port);
+  tcp::acceptor& acceptor = impl_->acceptor;
+  const auto failed = [&](std::string_view what) {
+    const std::string where = fmt::format("{}:{}", host, port);
+    if (ec == asio::error::address_in_use) {
+      return Error{ErrorCode::kIo, fmt::format("Port {} on {} is in use by another program; stop it, or choose another "
+                                               "with --port.",
+                                               port, host)};
+    }
+    return Error{ErrorCode::kIo, fmt::format("Cannot {} {}: {}.", what, where, ec.message())};
+  };
+  acceptor.open(endpoint.protocol(), ec);
+  if (ec) return failed("open a socket for");
+  acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (address.is_v6()) acceptor.set_option(asio::ip::v6_only(false), ec);
+  acceptor.bind(endpoint, ec);
+  if (ec) return failed("bind to");
+  acceptor.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec) return failed("listen on");
+  return {};
+}
+
+void Listener::Start() {
+  asio::co_spawn(
+      impl_->acceptor.get_executor(), [this]() { return impl_->Accept(); }, asio::detached);
+}
+
+void Listener::Close() {
+  error_code ignored;
+  impl_->acceptor.close(ignored);
+  impl_->retry.cancel();
+}
+
+uint16_t Listener::port() const {
+  error_code ec;
+  const tcp::endpoint endpoint = impl_->acceptor.local_endpoint(ec);
+  return ec ? 0 : endpoint.port();
+}
+
+}  // namespace tenfold::server

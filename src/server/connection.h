@@ -1,0 +1,44 @@
+// One TCP connection: HTTP/1.1 requests in, answers out, keep-alive and pipelining, limits and timeouts.
+//
+// Beast parses heads and bodies; answers are written by exchange.h. What it does not: know any route.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_set>
+
+#include "server/exchange.h"
+
+namespace tenfold::server {
+
+struct ConnectionLimits {
+  uint32_t max_head_bytes = 16 << 10;
+  uint64_t max_body_bytes = 16 << 20;
+  int64_t idle_us = 75'000'000;   // between requests
+  int64_t head_us = 10'000'000;   // first byte of a request to the end of its head
+  int64_t body_us = 60'000'000;   // the body
+  int64_t write_us = 60'000'000;  // one write that makes no progress
+};
+
+class Connection;
+
+// What all connections share. I/O thread only; outlives them.
+struct ConnectionHost {
+  ConnectionLimits limits;
+  std::function<void(std::shared_ptr<Exchange>)> handle;  // must answer, now or later, unless the client goes
+  bool draining = false;                                  // close connections after their current answer
+  std::unordered_set<Connection*> open;
+  uint64_t next_request = 0;
+  uint64_t process_salt = 0;  // makes request ids differ between runs
+};
+
+// Owned by its own coroutine; gone when that ends.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  virtual ~Connection() = default;
+  // Closes the connection if it waits for a request; no-op otherwise.
+  virtual void CloseIfIdle() = 0;
+};
+
+}  // namespace tenfold::server

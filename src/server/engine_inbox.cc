@@ -1,0 +1,27 @@
+#include "server/engine_inbox.h"
+
+namespace tenfold::server {
+
+EngineInbox::EngineInbox(IoLoop& loop, std::function<void(std::vector<EngineEvent>&&)> handler)
+    : loop_(loop), handler_(std::move(handler)) {}
+
+void EngineInbox::Push(EngineEvent event) {
+  bool first;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    first = events_.empty();
+    events_.push_back(std::move(event));
+  }
+  if (first) loop_.Post([this] { Flush(); });
+}
+
+void EngineInbox::Flush() {
+  std::vector<EngineEvent> events;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    events.swap(events_);
+  }
+  if (!events.empty()) handler_(std::move(events));
+}
+
+}  // namespace tenfold::server

@@ -1,0 +1,42 @@
+// Carries what the engine's loop thread says to the I/O thread: one short lock a push, one wake-up a burst.
+//
+// Why not one asio::post per token: ten streams would wake the I/O thread ten times a step. Why not lock-free: the lock
+// is held for a vector's push_back or swap, and the loop pushes some dozens of times a step.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <variant>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/io_loop.h"
+
+namespace tenfold::server {
+
+struct TokenEvent {
+  uint64_t key = 0;  // the Generation it is for
+  engine::Token token;
+};
+struct FinishEvent {
+  uint64_t key = 0;
+  engine::Finish finish;
+};
+using EngineEvent = std::variant<TokenEvent, FinishEvent, engine::StepStats, engine::LoadState>;
+
+class EngineInbox {
+ public:
+  // `handler` gets events in the order in which they were pushed, on the I/O thread.
+  EngineInbox(IoLoop& loop, std::function<void(std::vector<EngineEvent>&&)> handler);
+  void Push(EngineEvent event);  // any thread; never waits for the I/O thread
+  void Flush();                  // I/O thread: handles what is there now
+
+ private:
+  IoLoop& loop_;
+  std::function<void(std::vector<EngineEvent>&&)> handler_;
+  std::mutex mutex_;
+  std::vector<EngineEvent> events_;
+};
+
+}  // namespace tenfold::server

@@ -1,0 +1,61 @@
+// One request and the answer being written to it: the seam between a connection and the routes.
+//
+// The route answers once, whole or as a stream; the connection takes bytes out as the socket takes them. Everything
+// happens on the I/O thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "server/http_message.h"
+
+namespace tenfold::server {
+
+// A client that reads nothing while this much of its stream waits is treated as gone.
+inline constexpr size_t kMaxStreamBacklogBytes = 1 << 20;
+
+class Exchange {
+ public:
+  // `http11`: chunked streams and keep-alive are possible.
+  Exchange(HttpRequest request, bool http11, bool keep_alive);
+
+  const HttpRequest& request() const { return request_; }
+  HttpRequest& request() { return request_; }
+
+  // A whole answer. Needs: nothing was answered yet.
+  void Respond(HttpResponse response);
+  // A stream: head, then any number of Write, then End. `head.body` is not used.
+  void BeginStream(const HttpResponse& head);
+  void Write(std::string_view bytes);
+  void End();
+
+  bool answered() const { return answered_; }
+  bool ended() const { return ended_; }
+  bool gone() const { return gone_; }
+  int status() const { return status_; }
+  bool keep_alive() const { return keep_alive_; }
+
+  // Called at most once, when the client hangs up or stops reading before the answer has ended.
+  std::function<void()> on_gone;
+
+  // For the connection:
+  std::function<void()> on_output;  // called whenever there are more bytes to send or the answer ended
+  std::string TakeOutput();         // all bytes that wait
+  void MarkGone();                  // the socket is closed
+
+ private:
+  HttpRequest request_;
+  bool http11_;
+  bool keep_alive_;
+  bool head_only_;  // HEAD: everything but the body
+  bool answered_ = false;
+  bool ended_ = false;
+  bool gone_ = false;
+  bool chunked_ = false;
+  int status_ = 0;
+  std::string output_;
+};
+
+}  // namespace tenfold::server

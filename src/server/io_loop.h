@@ -1,0 +1,45 @@
+// The I/O thread's loop as the rest of the room sees it: run this there, run that later. Asio stays in io_loop.cc,
+// connection.cc and server.cc, which keeps everything else quick to compile and testable without sockets.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace tenfold::server {
+
+class IoLoop {
+ public:
+  IoLoop();
+  ~IoLoop();
+  IoLoop(const IoLoop&) = delete;
+  IoLoop& operator=(const IoLoop&) = delete;
+
+  // Runs posted work and sockets on the calling thread until Stop() or nothing is left to wait for.
+  void Run();
+  void Stop();                            // any thread
+  void Post(std::function<void()> work);  // any thread
+  boost::asio::io_context& context();
+
+ private:
+  std::unique_ptr<boost::asio::io_context> context_;
+};
+
+// Calls back once on the I/O thread after a delay; starting again or destroying it forgets the earlier call.
+class Timer {
+ public:
+  explicit Timer(IoLoop& loop);
+  ~Timer();
+  void Start(int64_t delay_us, std::function<void()> callback);
+  void Stop();
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace tenfold::server
