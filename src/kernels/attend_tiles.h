@@ -9,6 +9,10 @@
 // its sums are chains in order of position, and blocks start at multiples of 64. Tiling only interleaves the chains.
 // Positions that a row does not see are replaced before the maximum is taken, and their V is never multiplied.
 //
+// Prefetching: pages lie anywhere, 4 KiB apart or more, where no hardware prefetcher follows. While a stretch of a
+// block's K is read, the same stretch of its V is fetched, and with V the K of the next block: 16 KiB ahead at head_dim
+// 128. Decoding at a context of 4096 from memory: 14.7 GB/s without, 22.5 with (one Zen 5 core that reads 34).
+//
 // Include after a vec.h that defines Vec; everything has internal linkage.
 #pragma once
 
@@ -33,17 +37,25 @@ inline int64_t TileRows(int64_t left) {
   return left >= 2 * kMaxTileRows ? kMaxTileRows : (left + 1) / 2;
 }
 
-// The pages of one block, K and V, in the element type the tiles read (half, or float once converted).
+// Pages of one block, K or V, in the element type the tiles read: half, or float once converted. ahead[i] is what to
+// prefetch while reading half page i: a page of the same size, or page i itself when nothing follows.
 template <class T>
 struct BlockPages {
-  const T* k[kBlockPages];
-  const T* v[kBlockPages];
+  const T* at[kBlockPages];
+  const uint16_t* ahead[kBlockPages];
 };
 
-// scores[r][16 i + j] = query[r] . K[page i][:, j] for R rows and P pages. query (R, head_dim), scores (R,
-// kBlockTokens).
+// Fetches what lies in `ahead` where p lies in `page`.
+inline void PrefetchAlike(const uint16_t* p, const uint16_t* page, const uint16_t* ahead) {
+  __builtin_prefetch(ahead + (p - page));
+}
+inline void PrefetchAlike(const float*, const float*, const uint16_t*) {}  // done while converting
+
+// scores[r][16 i + j] = query[r] . K[page i][:, j] for R rows and P pages from first_page.
+// query (R, head_dim), scores (R, kBlockTokens).
 template <int R, int P, class T>
-void ScoreTile(const float* query, const T* const* k, int64_t head_dim, float* scores) {
+void ScoreTile(const float* query, const BlockPages<T>& pages, int64_t first_page, int64_t head_dim, float* scores) {
+  const T* const* const k = pages.at + first_page;
   constexpr int kPerPage = kPage / Vec::kLanes;
   constexpr int kRegisters = P * kPerPage;
   Vec::F sum[R][kRegisters];
@@ -58,6 +70,10 @@ void ScoreTile(const float* query, const T* const* k, int64_t head_dim, float* s
     for (int i = 0; i < kRegisters; ++i) {
       key[i] = Vec::Load(k[i / kPerPage] + d * kPage + (i % kPerPage) * Vec::kLanes);
     }
+    if (d % 2 == 0) {  // two rows of 16 halves are a cache line
+      TENFOLD_UNROLL
+      for (int i = 0; i < P; ++i) PrefetchAlike(k[i] + d * kPage, k[i], pages.ahead[first_page + i]);
+    }
     TENFOLD_UNROLL
     for (int r = 0; r < R; ++r) {
       const Vec::F q = Vec::Set(query[r * head_dim + d]);
@@ -68,15 +84,17 @@ void ScoreTile(const float* query, const T* const* k, int64_t head_dim, float* s
   TENFOLD_UNROLL
   for (int r = 0; r < R; ++r) {
     TENFOLD_UNROLL
-    for (int i = 0; i < kRegisters; ++i) Vec::Store(scores + r * kBlockTokens + i * Vec::kLanes, sum[r][i]);
+    for (int i = 0; i < kRegisters; ++i) {
+      Vec::Store(scores + r * kBlockTokens + first_page * kPage + i * Vec::kLanes, sum[r][i]);
+    }
   }
 }
 
 // acc[r][c] = acc[r][c] * rescale[r] + sum over positions j in [begin, end) of weights[r][j] * V[j][c], for R rows and
 // N registers of columns from `column`; kPart: the last register holds fewer than its lanes.
 template <int R, int N, bool kPart, class T>
-void ValueTile(const float* weights, const T* const* v, int64_t head_dim, int64_t column, int64_t begin, int64_t end,
-               const float* rescale, float* acc, int64_t acc_stride) {
+void ValueTile(const float* weights, const BlockPages<T>& pages, int64_t head_dim, int64_t column, int64_t begin,
+               int64_t end, const float* rescale, float* acc, int64_t acc_stride) {
   Vec::F sum[R][N];
   TENFOLD_UNROLL
   for (int r = 0; r < R; ++r) {
@@ -87,7 +105,10 @@ void ValueTile(const float* weights, const T* const* v, int64_t head_dim, int64_
     }
   }
   for (int64_t j = begin; j < end; ++j) {
-    const T* const row = v[j / kPage] + (j % kPage) * head_dim + column;
+    const T* const page = pages.at[j / kPage];
+    const T* const row = page + (j % kPage) * head_dim + column;
+    TENFOLD_UNROLL
+    for (int i = 0; i < N * Vec::kLanes * 2; i += 64) PrefetchAlike(row + i / 2, page, pages.ahead[j / kPage]);
     Vec::F value[N];
     TENFOLD_UNROLL
     for (int i = 0; i < N; ++i) {
@@ -110,28 +131,28 @@ void ValueTile(const float* weights, const T* const* v, int64_t head_dim, int64_
 
 // Scores of R rows against the first n_pages pages of the block.
 template <int R, class T>
-void ScoreRows(const float* query, const T* const* k, int64_t n_pages, int64_t head_dim, float* scores) {
+void ScoreRows(const float* query, const BlockPages<T>& pages, int64_t n_pages, int64_t head_dim, float* scores) {
   constexpr int kPages = Vec::PagesPerTile(R);
   int64_t page = 0;
   for (; page + kPages <= n_pages; page += kPages) {
-    ScoreTile<R, kPages>(query, k + page, head_dim, scores + page * kPage);
+    ScoreTile<R, kPages>(query, pages, page, head_dim, scores);
   }
-  for (; page < n_pages; ++page) ScoreTile<R, 1>(query, k + page, head_dim, scores + page * kPage);
+  for (; page < n_pages; ++page) ScoreTile<R, 1>(query, pages, page, head_dim, scores);
 }
 
 // ValueTile over all the columns.
 template <int R, class T>
-void ValueRows(const float* weights, const T* const* v, int64_t head_dim, int64_t begin, int64_t end,
+void ValueRows(const float* weights, const BlockPages<T>& pages, int64_t head_dim, int64_t begin, int64_t end,
                const float* rescale, float* acc, int64_t acc_stride) {
   constexpr int kColumns = Vec::ColumnsPerTile(R);
   int64_t c = 0;
   for (; c + kColumns * Vec::kLanes <= head_dim; c += kColumns * Vec::kLanes) {
-    ValueTile<R, kColumns, false>(weights, v, head_dim, c, begin, end, rescale, acc, acc_stride);
+    ValueTile<R, kColumns, false>(weights, pages, head_dim, c, begin, end, rescale, acc, acc_stride);
   }
   for (; c + Vec::kLanes <= head_dim; c += Vec::kLanes) {
-    ValueTile<R, 1, false>(weights, v, head_dim, c, begin, end, rescale, acc, acc_stride);
+    ValueTile<R, 1, false>(weights, pages, head_dim, c, begin, end, rescale, acc, acc_stride);
   }
-  if (c < head_dim) ValueTile<R, 1, true>(weights, v, head_dim, c, begin, end, rescale, acc, acc_stride);
+  if (c < head_dim) ValueTile<R, 1, true>(weights, pages, head_dim, c, begin, end, rescale, acc, acc_stride);
 }
 
 // Calls f.template operator()<rows>() with rows, 1..kMaxTileRows, as a constant.
@@ -185,14 +206,20 @@ void SoftmaxRow(int64_t visible, float* scores, float* max, float* sum, float* r
   Vec::Store(sum, total);
 }
 
-// Converts n_pages pages of 16 * head_dim halves to floats, one after another, and points `to` at them.
-void ConvertPages(const uint16_t* const* from, int64_t n_pages, int64_t head_dim, float* buffer, const float** to) {
+// Converts n_pages pages of 16 * head_dim halves to floats, one after another in `buffer`.
+BlockPages<float> ConvertPages(const BlockPages<uint16_t>& from, int64_t n_pages, int64_t head_dim, float* buffer) {
+  BlockPages<float> to = {};
   const int64_t n = kPage * head_dim;
   for (int64_t page = 0; page < n_pages; ++page) {
     float* const dst = buffer + page * n;
-    for (int64_t i = 0; i < n; i += Vec::kLanes) Vec::Store(dst + i, Vec::Load(from[page] + i));
-    to[page] = dst;
+    const uint16_t* const src = from.at[page];
+    for (int64_t i = 0; i < n; i += 32) {  // a cache line of halves; n is a multiple of 128
+      PrefetchAlike(src + i, src, from.ahead[page]);
+      for (int64_t j = i; j < i + 32; j += Vec::kLanes) Vec::Store(dst + j, Vec::Load(src + j));
+    }
+    to.at[page] = dst;
   }
+  return to;
 }
 
 // The part of the item that one block concerns.
@@ -209,7 +236,7 @@ inline int64_t Visible(const AttendTask& t, const Block& b, int64_t row) {
 }
 
 template <class T>
-void ScoreBlock(const AttendTask& t, const Block& b, const T* const* k) {
+void ScoreBlock(const AttendTask& t, const Block& b, const BlockPages<T>& k) {
   for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
     rows = TileRows(b.end_row - row);
     const int64_t n_pages = (Visible(t, b, row + rows - 1) + kPage - 1) / kPage;
@@ -223,7 +250,7 @@ void ScoreBlock(const AttendTask& t, const Block& b, const T* const* k) {
 }
 
 template <class T>
-void AccumulateBlock(const AttendTask& t, const Block& b, const T* const* v) {
+void AccumulateBlock(const AttendTask& t, const Block& b, const BlockPages<T>& v) {
   const float one = 1.0f;
   for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
     rows = TileRows(b.end_row - row);
@@ -241,27 +268,33 @@ void AccumulateBlock(const AttendTask& t, const Block& b, const T* const* v) {
   }
 }
 
+const uint16_t* KeysOfPage(const AttendTask& t, int64_t page) {
+  return reinterpret_cast<const uint16_t*>(t.base + static_cast<size_t>(t.page_ids[page]) * t.page_stride_bytes);
+}
+
 // Adds the block of positions [begin, begin + 64) to the state of every row that sees any of it.
 void AttendBlock(const AttendTask& t, int64_t begin) {
   const int64_t length = t.first_position + t.n_tokens;
+  const int64_t first_page = begin / kPage;
+  const int64_t all_pages = (length + kPage - 1) / kPage;
   const Block b{begin, Max(0, begin - t.first_position) * t.n_heads, t.n_tokens * t.n_heads,
-                (Min(begin + kBlockTokens, length) - begin + kPage - 1) / kPage};
-  BlockPages<uint16_t> half;
+                Min(kBlockPages, all_pages - first_page)};
+  BlockPages<uint16_t> k;
+  BlockPages<uint16_t> v;
   for (int64_t i = 0; i < b.n_pages; ++i) {
-    const uint8_t* page = t.base + static_cast<size_t>(t.page_ids[begin / kPage + i]) * t.page_stride_bytes;
-    half.k[i] = reinterpret_cast<const uint16_t*>(page);
-    half.v[i] = half.k[i] + kPage * t.head_dim;
+    const int64_t next = first_page + kBlockPages + i;
+    k.at[i] = KeysOfPage(t, first_page + i);
+    v.at[i] = k.at[i] + kPage * t.head_dim;
+    k.ahead[i] = v.at[i];
+    v.ahead[i] = next < all_pages ? KeysOfPage(t, next) : v.at[i];
   }
   if (b.end_row - b.first_row <= kMaxTileRows) {
-    ScoreBlock(t, b, half.k);
-    AccumulateBlock(t, b, half.v);
-    return;
+    ScoreBlock(t, b, k);
+    AccumulateBlock(t, b, v);
+  } else {
+    ScoreBlock(t, b, ConvertPages(k, b.n_pages, t.head_dim, t.converted));
+    AccumulateBlock(t, b, ConvertPages(v, b.n_pages, t.head_dim, t.converted));
   }
-  BlockPages<float> full;
-  ConvertPages(half.k, b.n_pages, t.head_dim, t.converted, full.k);
-  ScoreBlock(t, b, full.k);
-  ConvertPages(half.v, b.n_pages, t.head_dim, t.converted, full.v);
-  AccumulateBlock(t, b, full.v);
 }
 
 // Empties the state of every row and takes in the scaled queries.

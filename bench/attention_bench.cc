@@ -1,0 +1,142 @@
+// Attention over pages: decode (one token, 4 query heads per KV head) as bytes of K and V read per second, prefill (16
+// and 32 tokens) as multiply-adds per second, beside what the machine can do at all: a chain-free FMA loop and a plain
+// read of the same memory.
+//
+//   attention_bench [--benchmark_filter=...]
+//
+// The pool is larger than the last-level cache and the pages are shuffled, as after hours of serving.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "kernels/attention.h"
+#include "kernels/isa.h"
+#include "platform/memory.h"
+
+namespace tenfold::kernels {
+namespace {
+
+constexpr int64_t kHeadDim = 128;
+constexpr int64_t kHeads = 4;
+constexpr size_t kPoolBytes = size_t{512} << 20;
+
+// One pool for all benchmarks, filled with small finite halves.
+uint8_t* Pool() {
+  static platform::HugeBuffer* const buffer = [] {
+    auto* b = new platform::HugeBuffer(std::move(platform::HugeBuffer::Allocate(kPoolBytes).value()));
+    std::mt19937 random(1);
+    auto* halves = reinterpret_cast<uint16_t*>(b->data());
+    for (size_t i = 0; i < kPoolBytes / 2; ++i) halves[i] = static_cast<uint16_t>((random() & 0x83FF) | 0x3400);
+    return b;
+  }();
+  return buffer->data();
+}
+
+std::vector<int32_t> ShuffledPages() {
+  std::vector<int32_t> ids(kPoolBytes / KvPageBytes(kHeadDim));
+  std::iota(ids.begin(), ids.end(), 0);
+  std::shuffle(ids.begin(), ids.end(), std::mt19937(2));
+  return ids;
+}
+
+void RunAttend(benchmark::State& state, Isa isa, int64_t length, int64_t n_tokens) {
+  const std::vector<int32_t> ids = ShuffledPages();
+  const int64_t pages_used = (length + kPageTokens - 1) / kPageTokens;
+  std::vector<float> q(n_tokens * kHeads * kHeadDim, 0.05f);
+  std::vector<float> out(q.size());
+  std::vector<uint8_t> memory(AttendScratchBytes(n_tokens, kHeads, kHeadDim) + 64);
+  uint8_t* const scratch = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
+  size_t first_page = 0;
+  for (auto _ : state) {
+    if (first_page + pages_used > ids.size()) first_page = 0;
+    const KvPages pages{Pool(), KvPageBytes(kHeadDim), {ids.data() + first_page, static_cast<size_t>(pages_used)}};
+    Attend(isa, pages, length - n_tokens, n_tokens, kHeads, kHeadDim, 0.088f, q.data(), kHeads * kHeadDim, out.data(),
+           kHeads * kHeadDim, scratch);
+    first_page += pages_used;
+    benchmark::DoNotOptimize(out.data());
+  }
+  const auto runs = static_cast<double>(state.iterations());
+  const double positions = static_cast<double>(length) - static_cast<double>(n_tokens - 1) / 2;  // mean per token
+  state.counters["kv_bytes"] = benchmark::Counter(runs * static_cast<double>(length * kHeadDim * 4),
+                                                  benchmark::Counter::kIsRate, benchmark::Counter::kIs1000);
+  state.counters["multiply_adds"] = benchmark::Counter(
+      runs * positions * static_cast<double>(n_tokens * kHeads * kHeadDim * 2), benchmark::Counter::kIsRate);
+}
+
+// The wall decode runs into.
+void ReadPool(benchmark::State& state) {
+  const auto* words = reinterpret_cast<const uint64_t*>(Pool());
+  uint64_t sum = 0;
+  for (auto _ : state) {
+    for (size_t i = 0; i < kPoolBytes / 8; i += 8) sum += words[i] ^ words[i + 4];
+    benchmark::DoNotOptimize(sum);
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(kPoolBytes));
+}
+
+// The wall prefill runs into: eight independent chains of multiply-adds, enough for two a cycle at a latency of four.
+#define TENFOLD_EIGHT_CHAINS(v)                                  \
+  asm volatile("vfmadd213ps %%" v "0, %%" v "0, %%" v            \
+               "0\n\t"                                           \
+               "vfmadd213ps %%" v "1, %%" v "1, %%" v            \
+               "1\n\t"                                           \
+               "vfmadd213ps %%" v "2, %%" v "2, %%" v            \
+               "2\n\t"                                           \
+               "vfmadd213ps %%" v "3, %%" v "3, %%" v            \
+               "3\n\t"                                           \
+               "vfmadd213ps %%" v "4, %%" v "4, %%" v            \
+               "4\n\t"                                           \
+               "vfmadd213ps %%" v "5, %%" v "5, %%" v            \
+               "5\n\t"                                           \
+               "vfmadd213ps %%" v "6, %%" v "6, %%" v            \
+               "6\n\t"                                           \
+               "vfmadd213ps %%" v "7, %%" v "7, %%" v "7\n\t" :: \
+                   : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7")
+
+void MultiplyAdds(benchmark::State& state, bool wide) {
+  constexpr int kTurns = 10000;
+  for (auto _ : state) {
+    for (int i = 0; i < kTurns; ++i) {
+      if (wide) {
+        TENFOLD_EIGHT_CHAINS("zmm");
+      } else {
+        TENFOLD_EIGHT_CHAINS("ymm");
+      }
+    }
+  }
+  const double per_turn = 8 * (wide ? 16 : 8);
+  state.counters["multiply_adds"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * kTurns * per_turn, benchmark::Counter::kIsRate);
+}
+
+void RegisterAll() {
+  if (IsSupported(Isa::kAvx2)) benchmark::RegisterBenchmark("multiply_adds/avx2", MultiplyAdds, false);
+  if (IsSupported(Isa::kAvx512Vnni)) benchmark::RegisterBenchmark("multiply_adds/avx512vnni", MultiplyAdds, true);
+  benchmark::RegisterBenchmark("read_pool", ReadPool);
+  for (const Isa isa : SupportedIsas()) {
+    const std::string name(NameOf(isa));
+    for (const int64_t length : {512, 4096}) {
+      benchmark::RegisterBenchmark(("decode/" + name + "/" + std::to_string(length)).c_str(),
+                                   [=](benchmark::State& state) { RunAttend(state, isa, length, 1); });
+      for (const int64_t n_tokens : {16, 32}) {
+        benchmark::RegisterBenchmark(
+            ("prefill/" + name + "/" + std::to_string(length) + "/" + std::to_string(n_tokens)).c_str(),
+            [=](benchmark::State& state) { RunAttend(state, isa, length, n_tokens); });
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tenfold::kernels
+
+int main(int argc, char** argv) {
+  tenfold::kernels::SetFlushDenormals();
+  tenfold::kernels::RegisterAll();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}
