@@ -13,15 +13,15 @@ using SeqId = int64_t;
 struct PlanRow {
   SeqId seq = 0;
   int64_t first_position = 0;
-  int64_t count = 0;                      // >= 1
-  int64_t logits_from = 0;                // logits are wanted for positions >= this (first_position + count: none)
-  bool wants_hidden = false;              // the last hidden state too (embeddings)
+  int64_t count = 0;          // >= 1
+  int64_t logits_from = 0;    // logits are wanted for positions >= this (first_position + count: none)
+  bool wants_hidden = false;  // the last hidden state too (embeddings)
 };
 
 struct StepPlan {
   std::vector<PlanRow> rows;
-  std::vector<SeqId> preempted;           // lost their pages in this planning; they wait and will be recomputed
-  int64_t tokens = 0;                     // sum of counts
+  std::vector<SeqId> preempted;  // lost their pages in this planning; they wait and will be recomputed
+  int64_t tokens = 0;            // sum of counts
 };
 
 }  // namespace tenfold::sched

@@ -1,0 +1,56 @@
+// Scheduler::CheckIntegrity: the invariants of the scheduler, each with a sentence for when it is broken.
+#include <fmt/format.h>
+
+#include "sched/scheduler.h"
+
+namespace tenfold::sched {
+
+std::string Scheduler::CheckIntegrity() const {
+  if (std::string wrong = pool_.CheckIntegrity(); !wrong.empty()) return wrong;
+  if (running_.size() + waiting_.size() != sequences_.size()) {
+    return fmt::format("{} running and {} waiting, but {} sequences", running_.size(), waiting_.size(),
+                       sequences_.size());
+  }
+  if (running() > limits_.max_running) return fmt::format("{} running of {}", running(), limits_.max_running);
+
+  uint64_t last_arrival = 0;
+  std::vector<int32_t> listed(pool_.total(), 0);
+  const auto visit = [&](const Sequence& s, bool running) -> std::string {
+    const auto found = sequences_.find(s.id);
+    if (found == sequences_.end() || &found->second != &s) return fmt::format("sequence {} is not owned", s.id);
+    if (s.running != running) return fmt::format("sequence {} is in the wrong list", s.id);
+    if (s.arrival <= last_arrival) return fmt::format("sequence {} is out of its order of arrival", s.id);
+    last_arrival = s.arrival;
+    for (const kv::PageId page : s.pages) {
+      if (page < 0 || page >= pool_.total()) return fmt::format("sequence {} lists page {}", s.id, page);
+      ++listed[page];
+    }
+    return CheckSequence(s);
+  };
+  for (const Sequence* s : running_) {
+    if (std::string wrong = visit(*s, true); !wrong.empty()) return wrong;
+  }
+  for (const Sequence* s : waiting_) {
+    if (std::string wrong = visit(*s, false); !wrong.empty()) return wrong;
+  }
+  for (kv::PageId page = 0; page < pool_.total(); ++page) {
+    if (listed[page] != pool_.refs(page)) {
+      return fmt::format("page {} is listed {} times but has {} references", page, listed[page], pool_.refs(page));
+    }
+  }
+  return "";
+}
+
+std::string Scheduler::CheckSequence(const Sequence& s) const {
+  const auto pages = static_cast<int64_t>(s.pages.size());
+  if (s.computed < 0 || s.computed > s.known || s.known > s.limit || s.limit > limits_.max_context) {
+    return fmt::format("sequence {} has {} computed, {} known, {} at most", s.id, s.computed, s.known, s.limit);
+  }
+  if (pages < kv::PagesFor(s.computed) || pages > kv::PagesFor(s.limit)) {
+    return fmt::format("sequence {} has {} pages for {} computed tokens of {}", s.id, pages, s.computed, s.limit);
+  }
+  if (!s.running && pages != 0) return fmt::format("sequence {} waits with {} pages", s.id, pages);
+  return "";
+}
+
+}  // namespace tenfold::sched

@@ -1,0 +1,207 @@
+#include "sched/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace tenfold::sched {
+namespace {
+
+using testing::ElementsAre;
+
+// (seq, first_position, count, logits_from) of each row.
+using Row = std::tuple<SeqId, int64_t, int64_t, int64_t>;
+std::vector<Row> Rows(const StepPlan& plan) {
+  std::vector<Row> rows;
+  for (const PlanRow& r : plan.rows) rows.emplace_back(r.seq, r.first_position, r.count, r.logits_from);
+  return rows;
+}
+
+// Plans, commits, and appends a token to every sequence that reached its last known one.
+StepPlan Step(Scheduler& scheduler) {
+  StepPlan plan = scheduler.Plan();
+  scheduler.Commit(plan);
+  for (const PlanRow& row : plan.rows) {
+    if (row.logits_from < row.first_position + row.count) scheduler.AppendToken(row.seq);
+  }
+  EXPECT_EQ(scheduler.CheckIntegrity(), "");
+  return plan;
+}
+
+TEST(Scheduler, OnePromptGoesInChunksThenTokenByToken) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 10, .max_context = 100}, 10);
+  EXPECT_TRUE(scheduler.empty());
+  EXPECT_TRUE(scheduler.Plan().rows.empty());
+  ASSERT_EQ(scheduler.Add(7, 25, 5), Admission::kQueued);
+  EXPECT_EQ(scheduler.waiting(), 1);
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(7, 0, 10, 10)));
+  EXPECT_EQ(scheduler.running(), 1);
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(7, 10, 10, 20)));
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(7, 20, 5, 24)));
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(7, 25, 1, 25)));
+  EXPECT_EQ(scheduler.View(7).known_tokens, 27);
+  EXPECT_EQ(scheduler.View(7).pages.size(), 2u);
+  scheduler.Remove(7);
+  EXPECT_TRUE(scheduler.empty());
+  EXPECT_EQ(scheduler.pool().used(), 0);
+}
+
+TEST(Scheduler, SingleTokensComeBeforeChunksOfOlderPrompts) {
+  Scheduler scheduler({.max_running = 3, .max_step_tokens = 8, .max_context = 100}, 30);
+  scheduler.Add(1, 30, 5);
+  scheduler.Add(2, 2, 5);
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 0, 8, 8)));
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 8, 8, 16)));
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 16, 8, 24)));
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 24, 6, 29), Row(2, 0, 2, 1)));
+  scheduler.Add(3, 30, 5);
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 30, 1, 30), Row(2, 2, 1, 2), Row(3, 0, 6, 6)));
+}
+
+TEST(Scheduler, MoreSequencesThanTokensTakeTurns) {
+  Scheduler scheduler({.max_running = 5, .max_step_tokens = 2, .max_context = 100}, 30);
+  for (SeqId seq = 1; seq <= 5; ++seq) scheduler.Add(seq, 1, 50);
+  std::map<SeqId, int> turns;
+  for (int i = 0; i < 50; ++i) {
+    for (const PlanRow& row : Step(scheduler).rows) ++turns[row.seq];
+  }
+  for (SeqId seq = 1; seq <= 5; ++seq) EXPECT_EQ(turns[seq], 20) << seq;
+}
+
+TEST(Scheduler, NeverFitsComparesTheWholeRequestWithContextAndPool) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 8, .max_context = 100}, 4);
+  EXPECT_EQ(scheduler.Add(1, 64, 1), Admission::kNeverFits);  // 65 tokens need a fifth page
+  EXPECT_EQ(scheduler.Add(1, 90, 11), Admission::kNeverFits);
+  EXPECT_EQ(scheduler.Add(1, 1, std::numeric_limits<int64_t>::max()), Admission::kNeverFits);
+  EXPECT_EQ(scheduler.Add(1, std::numeric_limits<int64_t>::max(), 1), Admission::kNeverFits);
+  EXPECT_TRUE(scheduler.empty());
+  EXPECT_EQ(scheduler.Add(1, 63, 1), Admission::kQueued);
+}
+
+TEST(Scheduler, WaitsInOrderEvenIfALaterOneWouldFit) {
+  Scheduler scheduler({.max_running = 3, .max_step_tokens = 100, .max_context = 100}, 4);
+  scheduler.Add(1, 33, 0);
+  scheduler.Add(2, 33, 0);  // does not fit beside 1
+  scheduler.Add(3, 1, 0);   // would
+  EXPECT_THAT(Rows(scheduler.Plan()), ElementsAre(Row(1, 0, 33, 32)));
+  EXPECT_EQ(scheduler.waiting(), 2);
+  scheduler.Remove(1);
+  EXPECT_THAT(Rows(scheduler.Plan()), ElementsAre(Row(3, 0, 1, 0), Row(2, 0, 33, 32)));
+}
+
+TEST(Scheduler, YoungestIsPreemptedAndComesBackFirstInTheQueue) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 100, .max_context = 64}, 4);
+  scheduler.Add(1, 16, 48);
+  scheduler.Add(2, 1, 30);
+  while (scheduler.View(2).computed_tokens < 16) Step(scheduler);  // both now have two pages, the pool is empty
+  ASSERT_EQ(scheduler.View(1).known_tokens, 32);
+  ASSERT_EQ(scheduler.View(2).known_tokens, 17);
+  Step(scheduler);
+  ASSERT_EQ(scheduler.pool().free(), 0);
+  scheduler.Add(3, 1, 1);
+  const StepPlan plan = Step(scheduler);  // 1 crosses into its third page
+  EXPECT_THAT(plan.preempted, ElementsAre(2));
+  EXPECT_THAT(Rows(plan), ElementsAre(Row(1, 32, 1, 32)));
+  EXPECT_FALSE(scheduler.View(2).running);
+  EXPECT_EQ(scheduler.View(2).computed_tokens, 0);
+  EXPECT_EQ(scheduler.View(2).known_tokens,
+            18);  // sampled tokens stay known: they are computed again, not sampled again
+  scheduler.Remove(1);
+  // 2 is older than 3: it comes back first, and wants logits only for its last known token.
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(3, 0, 1, 0), Row(2, 0, 18, 17)));
+}
+
+TEST(Scheduler, NotOnlyTheOldestTakesFromTheYoungest) {
+  Scheduler scheduler({.max_running = 3, .max_step_tokens = 100, .max_context = 64}, 5);
+  scheduler.Add(1, 1, 31);   // two pages to the end
+  scheduler.Add(2, 15, 33);  // its third page is due at position 32
+  scheduler.Add(3, 1, 30);
+  for (int i = 0; i < 18; ++i) ASSERT_TRUE(Step(scheduler).preempted.empty());
+  ASSERT_EQ(scheduler.running(), 3);
+  ASSERT_EQ(scheduler.View(2).computed_tokens, 32);
+  const StepPlan plan = Step(scheduler);
+  EXPECT_THAT(plan.preempted, ElementsAre(3));
+  EXPECT_THAT(Rows(plan), ElementsAre(Row(1, 18, 1, 18), Row(2, 32, 1, 32)));
+}
+
+TEST(Scheduler, YoungestShortOfPagesKeepsItsOwnAndWaits) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 100, .max_context = 64}, 3);
+  scheduler.Add(1, 17, 15);  // two pages to the end
+  scheduler.Add(2, 10, 20);  // admitted with one, will want a second
+  for (int i = 0; i < 7; ++i) Step(scheduler);
+  ASSERT_EQ(scheduler.View(2).computed_tokens, 16);
+  const StepPlan plan = Step(scheduler);
+  EXPECT_THAT(Rows(plan), ElementsAre(Row(1, 23, 1, 23)));
+  EXPECT_TRUE(plan.preempted.empty());
+  EXPECT_EQ(scheduler.View(2).computed_tokens, 16);
+  scheduler.Remove(1);
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(2, 16, 1, 16)));
+}
+
+TEST(Scheduler, NoTurnIsWastedOnASequenceWithoutPages) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 1, .max_context = 64}, 3);
+  scheduler.Add(1, 17, 15);  // two pages to the end
+  scheduler.Add(2, 10, 20);  // admitted with one, will want a second
+  while (scheduler.View(2).computed_tokens < 16) ASSERT_EQ(Step(scheduler).tokens, 1);
+  for (int i = 0; i < 5; ++i) {
+    const StepPlan plan = Step(scheduler);
+    ASSERT_EQ(plan.rows.size(), 1u);
+    EXPECT_EQ(plan.rows[0].seq, 1);
+  }
+}
+
+TEST(Scheduler, TruncatedTokensAreComputedAgain) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 100, .max_context = 100}, 8);
+  scheduler.Add(1, 40, 5);
+  Step(scheduler);
+  scheduler.Truncate(1, 20);
+  EXPECT_EQ(scheduler.View(1).pages.size(), 2u);
+  EXPECT_EQ(scheduler.CheckIntegrity(), "");
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 20, 21, 40)));
+}
+
+TEST(Scheduler, RowsOfCancelledSequencesAreIgnoredInCommit) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 100, .max_context = 100}, 8);
+  scheduler.Add(1, 4, 5);
+  scheduler.Add(2, 4, 5);
+  const StepPlan plan = scheduler.Plan();
+  scheduler.Remove(1);
+  scheduler.Commit(plan);
+  EXPECT_EQ(scheduler.View(2).computed_tokens, 4);
+  EXPECT_EQ(scheduler.CheckIntegrity(), "");
+}
+
+TEST(Scheduler, PlanWithoutCommitIsTheSameAgain) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 10, .max_context = 100}, 8);
+  scheduler.Add(1, 24, 5);
+  EXPECT_EQ(Rows(scheduler.Plan()), Rows(scheduler.Plan()));
+}
+
+TEST(SchedulerDeathTest, MisuseIsABug) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 10, .max_context = 100}, 8);
+  scheduler.Add(1, 4, 1);
+  EXPECT_DEATH(scheduler.Add(1, 4, 5), "positive and new");
+  EXPECT_DEATH(scheduler.Add(0, 4, 5), "positive and new");
+  EXPECT_DEATH(scheduler.Add(2, 0, 5), "has a prompt");
+  EXPECT_DEATH(scheduler.Remove(9), "no such sequence");
+  EXPECT_DEATH(scheduler.AppendToken(1), "has not reached");
+  EXPECT_DEATH(scheduler.Truncate(1, 1), "more than it has");
+  const StepPlan plan = scheduler.Plan();
+  scheduler.Commit(plan);
+  EXPECT_DEATH(scheduler.Commit(plan), "not the continuation");
+  scheduler.AppendToken(1);
+  EXPECT_DEATH(scheduler.AppendToken(1), "has not reached");
+  scheduler.Commit(scheduler.Plan());
+  EXPECT_DEATH(scheduler.AppendToken(1), "beyond");
+  scheduler.Add(5, 15, 2);
+  scheduler.Commit(scheduler.Plan());  // a chunk of 10
+  EXPECT_DEATH(scheduler.AppendToken(5), "has not reached");
+  scheduler.Commit(scheduler.Plan());
+  scheduler.Truncate(5, 14);
+  EXPECT_DEATH(scheduler.AppendToken(5), "has not reached");
+  EXPECT_DEATH(Scheduler({.max_running = 0, .max_step_tokens = 1, .max_context = 1}, 1), "never run");
+}
+
+}  // namespace
+}  // namespace tenfold::sched
