@@ -181,8 +181,8 @@ void CheckItem(Isa isa, const Item& item, int64_t head_dim, unsigned seed, float
   ExpectExact(s, item, scale, q, RunAttend(isa, s, item, scale, q));
 }
 
-class AttentionTest : public testing::TestWithParam<Isa> {};
-INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, testing::ValuesIn(TestIsas()), TestIsaName);
+class AttentionTest : public ::testing::TestWithParam<Isa> {};
+INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, ::testing::ValuesIn(TestIsas()), TestIsaName);
 
 TEST_P(AttentionTest, OneTokenAtEveryLength) {
   for (const int64_t head_dim : {8, 64, 128}) {

@@ -23,8 +23,8 @@ std::vector<float> Gaussian(int64_t n, unsigned seed, float spread = 1.0f) {
   return x;
 }
 
-class FloatOpsTest : public testing::TestWithParam<Isa> {};
-INSTANTIATE_TEST_SUITE_P(Isas, FloatOpsTest, testing::ValuesIn(TestIsas()), TestIsaName);
+class FloatOpsTest : public ::testing::TestWithParam<Isa> {};
+INSTANTIATE_TEST_SUITE_P(Isas, FloatOpsTest, ::testing::ValuesIn(TestIsas()), TestIsaName);
 
 // Rows of every tail length, then the sizes of real models. A sum of n squares has a relative error of at most n u; its
 // root half that, and three more roundings follow; n u / 8 allows for the partial sums of the widest tails.
@@ -120,7 +120,6 @@ TEST_P(FloatOpsTest, SiluMulOverTheWholeRange) {
   SiluMul(GetParam(), gate.data(), up.data(), static_cast<int64_t>(gate.size()), y.data());
   for (size_t i = 0; i < gate.size(); ++i) {
     const double want = gate[i] / (1.0 + std::exp(-static_cast<double>(gate[i])));
-    // For a large negative gate the result is about gate * e^gate, and e^-gate may be off by a few units.
     ASSERT_LE(std::fabs(y[i] - want), 4e-7 * std::fabs(want)) << gate[i];
   }
 }
@@ -130,10 +129,8 @@ TEST_P(FloatOpsTest, SiluMulOfExtremeGates) {
   const std::vector<float> up(gate.size(), 1.0f);
   std::vector<float> y(gate.size());
   SiluMul(GetParam(), gate.data(), up.data(), static_cast<int64_t>(gate.size()), y.data());
-  EXPECT_NEAR(y[1], 0.0f, 1e-34f);
-  EXPECT_NEAR(y[2], 0.0f, 1e-34f);
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(y[i], 0.0f, 1e-35f);
   for (size_t i = 3; i < gate.size(); ++i) EXPECT_EQ(y[i], gate[i]);
-  EXPECT_TRUE(std::isfinite(y[0]));
 }
 
 TEST(FlushDenormalsTest, AppliesToTheCallingThreadOnly) {

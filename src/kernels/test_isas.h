@@ -11,6 +11,6 @@ namespace tenfold::kernels {
 
 inline std::vector<Isa> TestIsas() { return SupportedIsas(); }
 
-inline std::string TestIsaName(const testing::TestParamInfo<Isa>& info) { return std::string(NameOf(info.param)); }
+inline std::string TestIsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(NameOf(info.param)); }
 
 }  // namespace tenfold::kernels
