@@ -42,7 +42,7 @@ def check_lines(name, path, lines):
         where = f"{name}:{number}"
         if PROMISE.search(line):
             yield f"{where}: a promise left in the file"
-        if path.suffix in CODE and ONE_MACHINE.search(line):
+        if path.suffix in CODE and ONE_MACHINE.search(line) and "XXXXXX" not in line:  # a mkdtemp template is fine
             yield f"{where}: names a path of one machine"
         if CONFLICT.search(line):
             yield f"{where}: a merge conflict"

@@ -1,0 +1,53 @@
+// One streamed chat answer as its reader sees it: when the first token came, the gaps, how it ended.
+//
+// What it does: turns timed bytes of a /v1/chat/completions stream into measurements, and says what is wrong with a
+// stream that is not one. What it does not: sockets and clocks; the caller hands over both bytes and time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/sse_reader.h"
+
+namespace tenfold::bench {
+
+class AnswerReader {
+ public:
+  // `now_us` on any clock that only goes forward. One thread.
+  void OnBytes(std::string_view bytes, int64_t now_us);
+
+  // The stream ended as it should: data: [DONE].
+  bool done() const { return done_; }
+  // Why this is no answer ("" as long as it may be one): an error event, or bytes that are no stream of chunks.
+  const std::string& error() const { return error_; }
+  bool error_is_from_server() const { return error_is_from_server_; }
+
+  // Times of the events that carried text, on the caller's clock.
+  const std::vector<int64_t>& token_times_us() const { return token_times_us_; }
+  int64_t done_us() const { return done_us_; }
+
+  // What the server says it made and read; without usage the number of text events stands in for the first, 0 for the
+  // second.
+  int64_t completion_tokens() const;
+  int64_t prompt_tokens() const { return prompt_tokens_; }
+  bool has_usage() const { return completion_tokens_ >= 0; }
+
+ private:
+  void OnEvent(const std::string& data, int64_t now_us);
+
+  SseReader sse_;
+  std::vector<int64_t> token_times_us_;
+  int64_t done_us_ = 0;
+  int64_t completion_tokens_ = -1;
+  int64_t prompt_tokens_ = 0;
+  bool done_ = false;
+  bool error_is_from_server_ = false;
+  std::string error_;
+};
+
+// The message of an OpenAI-style error body, or the first line of whatever it is, cut to a readable length.
+std::string ErrorMessageOf(std::string_view body);
+
+}  // namespace tenfold::bench
