@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "kernels/activations.h"
+#include "kernels/attention.h"
 #include "kernels/matmul_kernels.h"
 
 namespace tenfold::kernels {
@@ -55,7 +56,6 @@ struct MatmulPlan::Prepared {
   MatmulJob job;
   Side first;
   Side second;  // kSiluMul only
-  SiluMulFn silu_mul = nullptr;
   int64_t tokens = 0;
   int64_t token_block = kTokenBlock;
   int64_t first_token = 0;  // of x, when not gathering
@@ -81,14 +81,15 @@ int64_t PanelMinTokens(Isa isa, tensor::DType format) {
 }
 
 void MatmulPlan::Build(Isa isa, Precision precision, std::span<const MatmulJob> jobs, int threads) {
+  isa_ = isa;
   jobs_.clear();
   items_.clear();
   scratch_bytes_ = 0;
-  for (const MatmulJob& job : jobs) PrepareJob(isa, precision, job);
+  for (const MatmulJob& job : jobs) PrepareJob(precision, job);
   CutItems(std::max(threads, 1));
 }
 
-void MatmulPlan::PrepareJob(Isa isa, Precision precision, const MatmulJob& job) {
+void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
   TENFOLD_CHECK(job.w != nullptr && job.x != nullptr && job.y != nullptr, "a matmul job lacks w, x or y");
   Prepared& p = jobs_.emplace_back();
   p.job = job;
@@ -105,7 +106,7 @@ void MatmulPlan::PrepareJob(Isa isa, Precision precision, const MatmulJob& job) 
   p.c_bytes = static_cast<size_t>(p.token_block * kTilePanels * kPanelRows) * sizeof(float);
   const auto prepare = [&](const PackedMatrix& w) {
     TENFOLD_CHECK(w.cols == job.x->cols(), "weights and activations differ in columns");
-    const FormatKernels& kernels = KernelsOf(isa, w.format);
+    const FormatKernels& kernels = KernelsOf(isa_, w.format);
     const bool panel =
         precision == Precision::kFast && kernels.panel != nullptr && p.tokens >= kernels.panel_min_tokens;
     const Side side{.w = &w,
@@ -122,7 +123,6 @@ void MatmulPlan::PrepareJob(Isa isa, Precision precision, const MatmulJob& job) 
   if (job.epilogue == Epilogue::kSiluMul) {
     TENFOLD_CHECK(job.w2 != nullptr && job.w2->rows == job.w->rows, "kSiluMul needs a second matrix of the same shape");
     p.second = prepare(*job.w2);
-    p.silu_mul = MatmulKernelsOf(isa).silu_mul;
   }
   scratch_bytes_ = std::max(scratch_bytes_, 2 * (p.c_bytes + p.gather_bytes));
 }
@@ -214,7 +214,7 @@ void MatmulPlan::RunTile(const Prepared& p, int64_t panel, int panels, int64_t f
   if (p.second.fn == nullptr) return Finish(p.job.epilogue, c, c_stride, tokens, n, y, p.job.y_stride);
   auto* c2 = reinterpret_cast<float*>(scratch + p.c_bytes);
   multiply(p.second, view2, c2);
-  for (int64_t t = 0; t < tokens; ++t) p.silu_mul(c + t * c_stride, c2 + t * c_stride, n, y + t * p.job.y_stride);
+  for (int64_t t = 0; t < tokens; ++t) SiluMul(isa_, c + t * c_stride, c2 + t * c_stride, n, y + t * p.job.y_stride);
 }
 
 }  // namespace tenfold::kernels

@@ -92,13 +92,14 @@ class MatmulPlan {
     int32_t panel_begin;
     int32_t panel_end;
   };
-  void PrepareJob(Isa isa, Precision precision, const MatmulJob& job);
+  void PrepareJob(Precision precision, const MatmulJob& job);
   void CutItems(int threads);
   static RecordsView View(const Prepared& p, const Records& records, int64_t first, int64_t tokens, uint8_t* gathered);
   // `panels` panels from `panel` on, times `tokens` tokens from the job's token `first` on.
   void RunTile(const Prepared& p, int64_t panel, int panels, int64_t first, int64_t tokens, RecordsView view,
                RecordsView view2, uint8_t* scratch) const;
 
+  Isa isa_ = Isa::kScalar;
   std::vector<Prepared> jobs_;
   std::vector<Item> items_;
   size_t scratch_bytes_ = 0;

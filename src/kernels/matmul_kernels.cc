@@ -10,8 +10,9 @@ const MatmulKernels& MatmulKernelsOf(Isa isa) {
     case Isa::kScalar:
     case Isa::kAvx2:
     case Isa::kAvxVnni:
-    case Isa::kAvx512Vnni:
       return kMatmulScalar;
+    case Isa::kAvx512Vnni:
+      return kMatmulAvx512Vnni;
   }
   TENFOLD_CHECK(false, "an instruction set without a table");
   return kMatmulScalar;

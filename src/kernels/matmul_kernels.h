@@ -33,9 +33,6 @@ using TileFn = void (*)(const TileArgs& args);
 // Rounds to nearest, scale = absmax / 127; all instruction sets give the same bytes.
 using QuantizeFn = void (*)(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
 
-// y[i] = silu(gate[i]) * up[i], n elements, any alignment. Relative error of silu <= 1e-6.
-using SiluMulFn = void (*)(const float* gate, const float* up, int64_t n, float* y);
-
 // What one weight format needs on one instruction set.
 struct FormatKernels {
   tensor::DType format = tensor::DType::kF32;
@@ -53,7 +50,6 @@ struct MatmulKernels {
   QuantizeFn quantize_float = nullptr;  // records for F32 and F16 weights
   QuantizeFn quantize_8 = nullptr;      // records for Q8_0 weights
   QuantizeFn quantize_k = nullptr;      // records for Q4_K and Q6_K weights
-  SiluMulFn silu_mul = nullptr;
 };
 
 extern const MatmulKernels kMatmulScalar;

@@ -188,24 +188,6 @@ TEST_P(MatmulOn, SiluMulGatesOneProductByTheOther) {
   }
 }
 
-TEST_P(MatmulOn, SiluMulHoldsOverTheWholeRange) {
-  std::vector<float> gate, up;
-  for (float v = -110; v <= 110; v += 0.0371f) gate.push_back(v);
-  for (const float v : {0.0f, -0.0f, 1e-20f, -1e-20f, 1e30f, -1e30f, 88.0f, -88.0f, -87.3f}) gate.push_back(v);
-  up.assign(gate.size(), 1.5f);
-  for (size_t n : {size_t{1}, size_t{15}, size_t{16}, size_t{17}, gate.size()}) {
-    std::vector<float> y(n + 1, 42.0f);
-    MatmulKernelsOf(GetParam()).silu_mul(gate.data(), up.data(), static_cast<int64_t>(n), y.data());
-    EXPECT_EQ(y[n], 42.0f);
-    for (size_t i = 0; i < n; ++i) {
-      const double g = gate[i];
-      const double want = 1.5 * g / (1 + std::exp(-g));
-      // Below exp's range of normal floats a result may be flushed: 1e-35 absolute.
-      ASSERT_NEAR(y[i], want, 1e-6 * std::fabs(want) + 1e-35) << g;
-    }
-  }
-}
-
 TEST_P(MatmulOn, TokenRowsPickRows) {
   for (const DType format : testing::kFormatsUnderTest) {
     const Case c(format, 37, 512, 150);

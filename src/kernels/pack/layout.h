@@ -31,16 +31,15 @@ inline constexpr int kQ4KHighBits = 192;
 inline constexpr int kQ4KQuants = 256;
 
 // Q6_K: [d f16[16] per super-block], rounded up to whole lines; then [super-block] of 3328 bytes:
-//   lines 0-3:   scales int8 [j 0..15][row]
-//   lines 4-35:  ql [half][a 0..1][quad 0..7][row][4]: low nibbles are quarter a of the half (32 elements), high ones
-//                quarter a + 2
-//   lines 36-51: qh [half][quad 0..7][row][4]: the upper two bits of quarter 0 in bits 4-5, of 1 in 6-7, of 2 in 2-3,
-//   of 3
-//                in 0-1. So quarters 0 and 2 join their nibble without a shift (2 as 4 times its value: high nibble,
-//                then these bits), and 1 and 3 with one.
+//   lines 0-3:  scales int8 [j 0..15][row]
+//   lines 4-51: [half][plane p 0..2][quad 0..7][row][4]: the low 6 bits are quarter p of the half (32 elements each);
+//   the
+//               top bits of planes 0, 1, 2 are bits 4-5, 2-3 and 0-1 of quarter 3
+// So three quarters of the quants need one mask, and the last (taken as 4 times its value) two shifts and three merges:
+// half the work of GGUF's nibbles and bit pairs.
 inline constexpr int kQ6KBlockBytes = 3328;
-inline constexpr int kQ6KLow = 256;
-inline constexpr int kQ6KHigh = 256 + 2048;
+inline constexpr int kQ6KQuants = 256;
+inline constexpr int kQ6KPlaneBytes = 512;
 
 // Q8_0: [d f16[16] per block of 32 columns], rounded up to whole lines; then [block] of 512 bytes:
 //   [quad 0..7][row][4] q ^ 0x80, that is q + 128 as an unsigned byte
@@ -58,7 +57,7 @@ inline constexpr int kRecordKBytes = 384;
 inline constexpr int kRecordKScale = 256;   // float[2]
 inline constexpr int kRecordKOff128 = 264;  // int32[2]: -128 * sum of each 128
 inline constexpr int kRecordKSum32 = 272;   // float[8]: scale * sum of each 32
-inline constexpr int kRecordKOff16 = 320;   // int32[16]: sum of each 16, times -32 where (i & 4) == 0, else times -128
+inline constexpr int kRecordKOff16 = 320;   // int32[16]: -32 * sum of each 16, or -128 * sum in quarter 3 of a half
 
 // Activation record for Q8_0 weights: 256 columns (the last record may be filled in part), one scale per 32.
 inline constexpr int kRecord8Bytes = 320;

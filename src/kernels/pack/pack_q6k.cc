@@ -15,23 +15,31 @@ constexpr int kGgufHigh = 128;
 constexpr int kGgufScales = 192;
 constexpr int kGgufD = 208;
 
-// Four bytes of qh at once: fields 0 1 2 3 (bits 0, 2, 4, 6) go to bits 4, 6, 2, 0.
-uint32_t ToPanelFields(uint32_t h) {
-  return ((h & 0x03030303u) << 4) | ((h & 0x0C0C0C0Cu) << 4) | ((h >> 2) & 0x0C0C0C0Cu) | ((h >> 6) & 0x03030303u);
+uint32_t Load4(const uint8_t* p) {
+  uint32_t quad;
+  std::memcpy(&quad, p, 4);
+  return quad;
 }
-uint32_t FromPanelFields(uint32_t h) {
-  return ((h >> 4) & 0x03030303u) | ((h >> 4) & 0x0C0C0C0Cu) | ((h & 0x0C0C0C0Cu) << 2) | ((h & 0x03030303u) << 6);
-}
+void Store4(uint32_t quad, uint8_t* p) { std::memcpy(p, &quad, 4); }
 
-// One GGUF block, without d, into lane `row` of a panel super-block.
+// One GGUF block, without d, into lane `row` of a panel super-block. Works on quads: 4 bytes at once.
 void PackLane(const uint8_t* gguf, int64_t row, uint8_t* sb) {
+  constexpr uint32_t kLow4 = 0x0F0F0F0Fu;
+  constexpr uint32_t kLow2 = 0x03030303u;
   for (int j = 0; j < 16; ++j) sb[16 * j + row] = gguf[kGgufScales + j];
-  for (int quad = 0; quad < 32; ++quad) std::memcpy(sb + kQ6KLow + kLine * quad + 4 * row, gguf + 4 * quad, 4);
-  for (int quad = 0; quad < 16; ++quad) {
-    uint32_t h;
-    std::memcpy(&h, gguf + kGgufHigh + 4 * quad, 4);
-    h = ToPanelFields(h);
-    std::memcpy(sb + kQ6KHigh + kLine * quad + 4 * row, &h, 4);
+  for (int h = 0; h < 2; ++h) {
+    for (int quad = 0; quad < 8; ++quad) {
+      const uint32_t l0 = Load4(gguf + 64 * h + 4 * quad);
+      const uint32_t l1 = Load4(gguf + 64 * h + 32 + 4 * quad);
+      const uint32_t high = Load4(gguf + kGgufHigh + 32 * h + 4 * quad);
+      const uint32_t quarter[4] = {(l0 & kLow4) | ((high & kLow2) << 4), (l1 & kLow4) | (((high >> 2) & kLow2) << 4),
+                                   ((l0 >> 4) & kLow4) | (((high >> 4) & kLow2) << 4),
+                                   ((l1 >> 4) & kLow4) | (((high >> 6) & kLow2) << 4)};
+      uint8_t* to = sb + kQ6KQuants + 3 * kQ6KPlaneBytes * h + kLine * quad + 4 * row;
+      for (int p = 0; p < 3; ++p) {
+        Store4(quarter[p] | (((quarter[3] >> (4 - 2 * p)) & kLow2) << 6), to + kQ6KPlaneBytes * p);
+      }
+    }
   }
 }
 
@@ -55,12 +63,20 @@ void UnpackBlockQ6K(const uint8_t* panel, int64_t cols, int64_t row, int64_t blo
   const uint8_t* sb = panel + ScaleHeaderBytes(cols / 256) + block * kQ6KBlockBytes;
   std::memcpy(gguf + kGgufD, panel + 32 * block + 2 * row, 2);
   for (int j = 0; j < 16; ++j) gguf[kGgufScales + j] = sb[16 * j + row];
-  for (int quad = 0; quad < 32; ++quad) std::memcpy(gguf + 4 * quad, sb + kQ6KLow + kLine * quad + 4 * row, 4);
-  for (int quad = 0; quad < 16; ++quad) {
-    uint32_t h;
-    std::memcpy(&h, sb + kQ6KHigh + kLine * quad + 4 * row, 4);
-    h = FromPanelFields(h);
-    std::memcpy(gguf + kGgufHigh + 4 * quad, &h, 4);
+  constexpr uint32_t kLow4 = 0x0F0F0F0Fu;
+  constexpr uint32_t kLow2 = 0x03030303u;
+  for (int h = 0; h < 2; ++h) {
+    for (int quad = 0; quad < 8; ++quad) {
+      const uint8_t* from = sb + kQ6KQuants + 3 * kQ6KPlaneBytes * h + kLine * quad + 4 * row;
+      const uint32_t a = Load4(from);
+      const uint32_t b = Load4(from + kQ6KPlaneBytes);
+      const uint32_t c = Load4(from + 2 * kQ6KPlaneBytes);
+      const uint32_t last = (((a >> 6) & kLow2) << 4) | (((b >> 6) & kLow2) << 2) | ((c >> 6) & kLow2);
+      Store4((a & kLow4) | ((c & kLow4) << 4), gguf + 64 * h + 4 * quad);
+      Store4((b & kLow4) | ((last & kLow4) << 4), gguf + 64 * h + 32 + 4 * quad);
+      Store4(((a >> 4) & kLow2) | (((b >> 4) & kLow2) << 2) | (((c >> 4) & kLow2) << 4) | (((last >> 4) & kLow2) << 6),
+             gguf + kGgufHigh + 32 * h + 4 * quad);
+    }
   }
 }
 

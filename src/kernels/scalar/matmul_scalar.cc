@@ -2,7 +2,6 @@
 //
 // Each output is summed in column order, block by block, whatever else is computed with it.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "kernels/pack/layout.h"
@@ -56,19 +55,22 @@ void UnpackQ4K(const uint8_t* sb, UnpackedBlock* out) {
 }
 
 void UnpackQ6K(const uint8_t* d, const uint8_t* sb, UnpackedBlock* out) {
-  constexpr int kHighShift[4] = {4, 6, 2, 0};
   for (int j = 0; j < 16; ++j) {
     for (int r = 0; r < kRows; ++r) {
       out->scale[j][r] = GetHalf(d, r) * static_cast<float>(static_cast<int8_t>(sb[16 * j + r]));
     }
   }
-  for (int quarter = 0; quarter < 8; ++quarter) {
-    const int q = quarter & 3;
-    const uint8_t* low = sb + kQ6KLow + (quarter / 4 * 2 + (q & 1)) * 8 * kLine;
-    const uint8_t* high = sb + kQ6KHigh + quarter / 4 * 8 * kLine;
-    for (int i = 0; i < 8 * kLine; ++i) {
-      out->w[quarter * 8 * kLine + i] =
-          static_cast<uint8_t>(((low[i] >> (q / 2 * 4)) & 15) | (((high[i] >> kHighShift[q]) & 3) << 4));
+  for (int h = 0; h < 2; ++h) {
+    const uint8_t* planes = sb + kQ6KQuants + 3 * kQ6KPlaneBytes * h;
+    uint8_t* w = out->w + h * 4 * kQ6KPlaneBytes;
+    for (int i = 0; i < kQ6KPlaneBytes; ++i) {
+      int last = 0;
+      for (int p = 0; p < 3; ++p) {
+        const int byte = planes[p * kQ6KPlaneBytes + i];
+        w[p * kQ6KPlaneBytes + i] = static_cast<uint8_t>(byte & 63);
+        last |= (byte >> 6) << (4 - 2 * p);
+      }
+      w[3 * kQ6KPlaneBytes + i] = static_cast<uint8_t>(last);
     }
   }
 }
@@ -89,7 +91,7 @@ void AddBlockQ4K(const UnpackedBlock& b, const uint8_t* record, float* c) {
 void AddBlockQ6K(const UnpackedBlock& b, const uint8_t* record, float* c) {
   for (int j = 0; j < 16; ++j) {
     int32_t dot[kRows];
-    const int32_t off = Get<int32_t>(record, kRecordKOff16, j) / ((j & 4) == 0 ? 1 : 4);
+    const int32_t off = Get<int32_t>(record, kRecordKOff16, j) / ((j & 6) == 6 ? 4 : 1);
     std::fill(dot, dot + kRows, off);
     DotQuads(b.w + j * 4 * kLine, reinterpret_cast<const int8_t*>(record) + 16 * j, 4, dot);
     const auto scale = Get<float>(record, kRecordKScale, j / 8);
@@ -163,10 +165,6 @@ void DirectFloats(const TileArgs& a) {
   });
 }
 
-void SiluMul(const float* gate, const float* up, int64_t n, float* y) {
-  for (int64_t i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
-}
-
 }  // namespace
 
 const MatmulKernels kMatmulScalar = {
@@ -178,7 +176,6 @@ const MatmulKernels kMatmulScalar = {
     .quantize_float = scalar::QuantizeFloat,
     .quantize_8 = scalar::Quantize8,
     .quantize_k = scalar::QuantizeK,
-    .silu_mul = SiluMul,
 };
 
 }  // namespace tenfold::kernels

@@ -77,7 +77,7 @@ void QuantizeK(const float* x, int64_t cols, uint8_t* records, size_t block_stri
     }
     std::memset(records + kRecordKSum32 + 32, 0, kRecordKOff16 - kRecordKSum32 - 32);
     for (int i = 0; i < 16; ++i) {
-      Put(records, kRecordKOff16, i, ((i & 4) == 0 ? -32 : -128) * Sum(q + 16 * i, 16));
+      Put(records, kRecordKOff16, i, ((i & 6) == 6 ? -128 : -32) * Sum(q + 16 * i, 16));
     }
   }
 }

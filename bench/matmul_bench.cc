@@ -1,0 +1,107 @@
+// Speed of every matrix kernel on one core, expanded from the kernel list: multiplications and weight bytes per second.
+//
+// Weights are streamed from a buffer larger than the last-level cache, as a step streams a model, so that a result is
+// the slower of memory and arithmetic. Names: kernel/K/tokens. Counters: GMAC/s, and GB/s of packed weights.
+//
+//   matmul_bench --benchmark_filter='q4k.*avx512vnni/2560/'
+#include <benchmark/benchmark.h>
+
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/activations.h"
+#include "kernels/attention.h"
+#include "kernels/matmul_kernels.h"
+#include "kernels/packed_matrix.h"
+#include "platform/memory.h"
+#include "tensor/dtype.h"
+
+namespace {
+
+using namespace tenfold;  // NOLINT(google-build-using-namespace): a program of one file
+using kernels::FormatKernels;
+using kernels::Isa;
+
+constexpr int64_t kTokenCounts[] = {1, 2, 4, 8, 10, 12, 15, 16, 17, 24, 32, 64, 128, 512};
+constexpr int64_t kWidths[] = {2560, 9728};
+constexpr size_t kWeightBytes = size_t{96} << 20;
+
+// Random bytes in which every half that is a scale is small and finite, whatever the layout.
+const uint8_t* Weights() {
+  static const platform::HugeBuffer buffer = [] {
+    Result<platform::HugeBuffer> allocated = platform::HugeBuffer::Allocate(kWeightBytes);
+    if (!allocated.ok()) std::abort();
+    auto* bytes = reinterpret_cast<uint16_t*>(allocated->data());
+    std::mt19937 rng(1);
+    for (size_t i = 0; i < kWeightBytes / 2; ++i) bytes[i] = static_cast<uint16_t>(rng()) & 0xBFFF;
+    return std::move(allocated).value();
+  }();
+  return buffer.data();
+}
+
+void RunTile(benchmark::State& state, Isa isa, tensor::DType format, kernels::TileFn fn, int64_t cols, int64_t tokens) {
+  kernels::SetFlushDenormals();
+  std::mt19937 rng(2);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(static_cast<size_t>(cols * tokens));
+  for (float& v : x) v = normal(rng);
+  kernels::Activations activations;
+  activations.Prepare(isa, {&format, 1}, x.data(), cols, tokens, cols);
+  activations.Quantize(0, tokens);
+  const kernels::Records& records = activations.impl().For(format);
+
+  const size_t panel_bytes = kernels::PanelBytes(format, cols);
+  const size_t tile_bytes = panel_bytes * kernels::kTilePanels;
+  const auto c_bytes = static_cast<size_t>(tokens * kernels::kTilePanels * kernels::kPanelRows) * sizeof(float);
+  auto* c = static_cast<float*>(std::aligned_alloc(64, c_bytes));
+  const uint8_t* weights = Weights();
+  size_t at = 0;
+  for (auto _ : state) {
+    if (at + tile_bytes > kWeightBytes) at = 0;
+    fn({.w = weights + at,
+        .panel_bytes = panel_bytes,
+        .panels = kernels::kTilePanels,
+        .cols = cols,
+        .records = records.memory.get(),
+        .block_stride = records.block_stride,
+        .tokens = tokens,
+        .c = c});
+    benchmark::ClobberMemory();
+    at += tile_bytes;
+  }
+  std::free(c);
+  const auto tiles = static_cast<double>(state.iterations());
+  const double macs = static_cast<double>(kernels::kTilePanels * kernels::kPanelRows * cols * tokens);
+  state.counters["GMAC/s"] = benchmark::Counter(tiles * macs * 1e-9, benchmark::Counter::kIsRate);
+  state.counters["GB/s"] =
+      benchmark::Counter(tiles * static_cast<double>(tile_bytes) * 1e-9, benchmark::Counter::kIsRate);
+}
+
+void Register(Isa isa, tensor::DType format, const char* name, kernels::TileFn fn) {
+  if (fn == nullptr) return;
+  for (const int64_t cols : kWidths) {
+    for (const int64_t tokens : kTokenCounts) {
+      const std::string full = std::string(name) + "/" + std::to_string(cols) + "/" + std::to_string(tokens);
+      benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
+        RunTile(state, isa, format, fn, cols, tokens);
+      })->UseRealTime();
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  for (const Isa isa : kernels::SupportedIsas()) {
+    for (const FormatKernels& k : kernels::MatmulKernelsOf(isa).formats) {
+      Register(isa, k.format, k.direct_name, k.direct);
+      Register(isa, k.format, k.panel_name, k.panel);
+    }
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

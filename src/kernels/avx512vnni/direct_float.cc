@@ -1,0 +1,73 @@
+// F32 and F16 weights times float activations. Every output is one chain of fused multiply-adds in column order.
+#include "kernels/avx512vnni/matmul_avx512vnni.h"
+
+namespace tenfold::kernels::avx512vnni {
+namespace {
+
+using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
+
+constexpr int kMaxGroup = 12;
+constexpr int64_t kPrefetchBytes = 4096;  // per panel: ahead of the reader
+
+// `columns` (1..64) columns of R panels times M tokens, added to c [token][R][16]. w[r]: the first column's 16 weights.
+template <bool kHalf, int R, int M>
+void AddColumns(const uint8_t* const* w, int64_t columns, const uint8_t* records, float* c) {
+  constexpr int kColumnBytes = kHalf ? 32 : 64;
+  __m512 acc[M][R];
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) acc[m][r] = _mm512_load_ps(c + (m * R + r) * kRows);
+  }
+  for (int64_t k = 0; k < columns; ++k) {
+    __m512 column[R];
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const uint8_t* p = w[r] + k * kColumnBytes;
+      Prefetch(p + kPrefetchBytes);
+      column[r] = kHalf ? LoadHalves(p) : _mm512_castsi512_ps(LoadLine(kHalf ? w[r] : p));
+    }
+    TENFOLD_UNROLL
+    for (int m = 0; m < M; ++m) {
+      const __m512 x = BroadcastFloat(records + m * kRecordFBytes + 4 * k);
+      TENFOLD_UNROLL
+      for (int r = 0; r < R; ++r) acc[m][r] = _mm512_fmadd_ps(column[r], x, acc[m][r]);
+    }
+  }
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) _mm512_store_ps(c + (m * R + r) * kRows, acc[m][r]);
+  }
+}
+
+template <bool kHalf, int R>
+void Run(const TileArgs& a) {
+  using Fn = void (*)(const uint8_t* const*, int64_t, const uint8_t*, float*);
+  static constexpr Fn kGroup[kMaxGroup] = {
+      AddColumns<kHalf, R, 1>, AddColumns<kHalf, R, 2>,  AddColumns<kHalf, R, 3>,  AddColumns<kHalf, R, 4>,
+      AddColumns<kHalf, R, 5>, AddColumns<kHalf, R, 6>,  AddColumns<kHalf, R, 7>,  AddColumns<kHalf, R, 8>,
+      AddColumns<kHalf, R, 9>, AddColumns<kHalf, R, 10>, AddColumns<kHalf, R, 11>, AddColumns<kHalf, R, 12>};
+  const Groups groups = SplitTokens(a.tokens, kMaxGroup);
+  std::memset(a.c, 0, static_cast<size_t>(a.tokens) * R * kRows * sizeof(float));
+  for (int64_t k = 0; k < a.cols; k += kRecordFColumns) {
+    const uint8_t* w[R];
+    for (int r = 0; r < R; ++r) w[r] = a.w + static_cast<size_t>(r) * a.panel_bytes + k * (kHalf ? 32 : 64);
+    const int64_t columns = a.cols - k < kRecordFColumns ? a.cols - k : kRecordFColumns;
+    const uint8_t* records = a.records + static_cast<size_t>(k / kRecordFColumns) * a.block_stride;
+    float* c = a.c;
+    for (int64_t g = 0; g < groups.count; ++g) {
+      const int64_t tokens = groups.SizeOf(g);
+      kGroup[tokens - 1](w, columns, records, c);
+      records += tokens * kRecordFBytes;
+      c += tokens * R * kRows;
+    }
+  }
+}
+
+}  // namespace
+
+void DirectF32(const TileArgs& a) { return a.panels == 2 ? Run<false, 2>(a) : Run<false, 1>(a); }
+void DirectF16(const TileArgs& a) { return a.panels == 2 ? Run<true, 2>(a) : Run<true, 1>(a); }
+
+}  // namespace tenfold::kernels::avx512vnni

@@ -1,0 +1,162 @@
+// Q4_K weights, unpacked exactly in registers, times int8 activations.
+//
+// Per sub-block of 32 columns the products of a row and a token are summed in an int32 lane, turned to float, scaled;
+// per 128 columns the activation scale joins. Weights stream once from memory whatever the number of tokens:
+// super-block outside, groups of tokens inside. Every output sees the same operations in the same order for any group
+// size.
+#include "kernels/avx512vnni/matmul_avx512vnni.h"
+
+namespace tenfold::kernels::avx512vnni {
+namespace {
+
+using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
+
+// Most tokens of a group: 2 panels x 6 tokens are 12 integer and 12 float accumulators.
+constexpr int kMaxGroup = 6;
+// How far ahead of the reader weights are asked for.
+constexpr int64_t kPrefetchBlocks = 2;
+
+// Scales of 16 rows; those of high-nibble sub-blocks are divided by 16, since the nibbles are used in place.
+struct alignas(64) Scales {
+  float scale[8][16];
+  float min[8][16];
+};
+
+TENFOLD_INLINE void Decode(const uint8_t* sb, Scales* out) {
+  Q4KScaleBytes bytes;
+  DecodeQ4KScales(sb, &bytes);
+  const __m512 d = LoadHalves(sb);
+  const __m512 d16 = _mm512_mul_ps(d, _mm512_set1_ps(1.0f / 16));
+  const __m512 dmin = LoadHalves(sb + 32);
+  TENFOLD_UNROLL
+  for (int j = 0; j < 8; ++j) {
+    _mm512_store_ps(out->scale[j], _mm512_mul_ps(BytesToFloats(bytes.scale + 16 * j), j % 2 == 0 ? d : d16));
+    _mm512_store_ps(out->min[j], _mm512_mul_ps(BytesToFloats(bytes.min + 16 * j), dmin));
+  }
+}
+
+// One super-block of R panels: sb[r], scales[r], and where to prefetch, ahead[r].
+template <int R>
+struct Block {
+  const uint8_t* sb[R];
+  const uint8_t* ahead[R];
+  Scales scales[R];
+};
+
+// Sub-block j of R panels times M tokens, added to sums.
+template <int R, int M>
+TENFOLD_INLINE void AddSubBlock(const Block<R>& b, const uint8_t* records, int j, __m512 (&sums)[R][M]) {
+  const __m512i mask = _mm512_set1_epi8(static_cast<char>(j % 2 == 0 ? 0x0F : 0xF0));
+  __m512i dots[R][M];
+  TENFOLD_UNROLL
+  for (int r = 0; r < R; ++r) {
+    TENFOLD_UNROLL
+    for (int m = 0; m < M; ++m) dots[r][m] = _mm512_setzero_si512();
+  }
+  const int quants = kQ4KQuants + j / 2 * 8 * kLine;
+  TENFOLD_UNROLL
+  for (int quad = 0; quad < 8; ++quad) {
+    __m512i w[R];
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) w[r] = _mm512_and_si512(mask, LoadLine(b.sb[r] + quants + quad * kLine));
+    TENFOLD_UNROLL
+    for (int m = 0; m < M; ++m) {
+      const __m512i x = BroadcastQuad(records + m * kRecordKBytes + 32 * j + 4 * quad);
+      TENFOLD_UNROLL
+      for (int r = 0; r < R; ++r) Dot4(dots[r][m], w[r], x);
+    }
+  }
+  TENFOLD_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const __m512 scale = _mm512_load_ps(b.scales[r].scale[j]);
+    TENFOLD_UNROLL
+    for (int m = 0; m < M; ++m) sums[r][m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][m]), scale, sums[r][m]);
+  }
+}
+
+// One super-block of R panels times M tokens, added to c [token][R][16].
+template <int R, int M>
+void AddBlock(const Block<R>& b, const uint8_t* records, float* c) {
+  for (int h = 0; h < 2; ++h) {
+    __m512 sums[R][M];
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) {
+      TENFOLD_UNROLL
+      for (int m = 0; m < M; ++m) sums[r][m] = _mm512_setzero_ps();
+    }
+    for (int j = 4 * h; j < 4 * h + 4; ++j) {
+      TENFOLD_UNROLL
+      for (int r = 0; r < R; ++r) {
+        TENFOLD_UNROLL
+        for (int line = 0; line < 5; ++line) Prefetch(b.ahead[r] + j * (kQ4KBlockBytes / 8) + line * kLine);
+      }
+      AddSubBlock<R, M>(b, records, j, sums);
+    }
+    TENFOLD_UNROLL
+    for (int m = 0; m < M; ++m) {
+      const uint8_t* record = records + m * kRecordKBytes;
+      const __m512 scale = BroadcastFloat(record + kRecordKScale + 4 * h);
+      TENFOLD_UNROLL
+      for (int r = 0; r < R; ++r) {
+        float* out = c + (m * R + r) * kRows;
+        __m512 acc = _mm512_fmadd_ps(sums[r][m], scale, _mm512_load_ps(out));
+        TENFOLD_UNROLL
+        for (int j = 0; j < 4; ++j) {
+          acc = _mm512_fnmadd_ps(_mm512_load_ps(b.scales[r].min[4 * h + j]),
+                                 BroadcastFloat(record + kRecordKSum32 + 4 * (4 * h + j)), acc);
+        }
+        _mm512_store_ps(out, acc);
+      }
+    }
+  }
+}
+
+template <int R>
+void AddGroup(const Block<R>& b, const uint8_t* records, int64_t tokens, float* c) {
+  switch (tokens) {
+    case 1:
+      return AddBlock<R, 1>(b, records, c);
+    case 2:
+      return AddBlock<R, 2>(b, records, c);
+    case 3:
+      return AddBlock<R, 3>(b, records, c);
+    case 4:
+      return AddBlock<R, 4>(b, records, c);
+    case 5:
+      return AddBlock<R, 5>(b, records, c);
+    default:
+      return AddBlock<R, kMaxGroup>(b, records, c);
+  }
+}
+
+template <int R>
+void Run(const TileArgs& a) {
+  const int64_t blocks = a.cols / 256;
+  const Groups groups = SplitTokens(a.tokens, kMaxGroup);
+  std::memset(a.c, 0, static_cast<size_t>(a.tokens) * R * kRows * sizeof(float));
+  Block<R> b;
+  for (int64_t kb = 0; kb < blocks; ++kb) {
+    for (int r = 0; r < R; ++r) {
+      const uint8_t* panel = a.w + static_cast<size_t>(r) * a.panel_bytes;
+      b.sb[r] = panel + kb * kQ4KBlockBytes;
+      b.ahead[r] = b.sb[r] + kPrefetchBlocks * kQ4KBlockBytes;
+      // Past the end of this panel comes the other panel of the tile, so the next tile is what will be read.
+      if (kb + kPrefetchBlocks >= blocks) b.ahead[r] += (R - 1) * a.panel_bytes;
+      Decode(b.sb[r], &b.scales[r]);
+    }
+    const uint8_t* records = a.records + static_cast<size_t>(kb) * a.block_stride;
+    float* c = a.c;
+    for (int64_t g = 0; g < groups.count; ++g) {
+      const int64_t tokens = groups.SizeOf(g);
+      AddGroup<R>(b, records, tokens, c);
+      records += tokens * kRecordKBytes;
+      c += tokens * R * kRows;
+    }
+  }
+}
+
+}  // namespace
+
+void DirectQ4K(const TileArgs& a) { return a.panels == 2 ? Run<2>(a) : Run<1>(a); }
+
+}  // namespace tenfold::kernels::avx512vnni

@@ -1,0 +1,113 @@
+// The matrix kernels of this folder and the few operations they share. Included only by files of this folder;
+// everything here is static, so that no wide code is emitted under a name that other files could link to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/intrinsics.h"
+#include "kernels/matmul_kernels.h"
+#include "kernels/pack/layout.h"
+#include "kernels/unroll.h"
+
+namespace tenfold::kernels::avx512vnni {
+
+// Contracts: TileFn and QuantizeFn in kernels/matmul_kernels.h.
+void DirectF32(const TileArgs& args);
+void DirectF16(const TileArgs& args);
+void DirectQ8_0(const TileArgs& args);
+void DirectQ4K(const TileArgs& args);
+void DirectQ6K(const TileArgs& args);
+void PanelQ4K(const TileArgs& args);
+void PanelQ6K(const TileArgs& args);
+void QuantizeFloat(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
+void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
+void QuantizeK(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
+
+#define TENFOLD_INLINE static inline __attribute__((always_inline))
+
+// acc[lane] += sum over 4 of u8[lane][i] * s8[lane][i]. In assembly because GCC 12 copies the accumulator around the
+// intrinsic and then spills a tile of 24 of them.
+TENFOLD_INLINE void Dot4(__m512i& acc, __m512i u8, __m512i s8) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(s8));
+}
+
+TENFOLD_INLINE __m512i LoadLine(const uint8_t* p) { return _mm512_load_si512(p); }
+
+// Four bytes at p in every lane.
+TENFOLD_INLINE __m512i BroadcastQuad(const uint8_t* p) {
+  int32_t quad;
+  std::memcpy(&quad, p, 4);
+  return _mm512_set1_epi32(quad);
+}
+TENFOLD_INLINE __m512 BroadcastFloat(const uint8_t* p) {
+  float value;
+  std::memcpy(&value, p, 4);
+  return _mm512_set1_ps(value);
+}
+
+// 16 halves to floats.
+TENFOLD_INLINE __m512 LoadHalves(const uint8_t* p) {
+  return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
+// Bit by bit: mask ? a : b.
+TENFOLD_INLINE __m512i Select(__m512i mask, __m512i a, __m512i b) {
+  return _mm512_ternarylogic_epi32(mask, a, b, 0xCA);
+}
+
+TENFOLD_INLINE void Prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+
+// The 8 scales and mins of 16 rows of a Q4_K super-block as bytes: [j 0..7][row].
+struct alignas(64) Q4KScaleBytes {
+  uint8_t scale[128];
+  uint8_t min[128];
+};
+TENFOLD_INLINE void DecodeQ4KScales(const uint8_t* sb, Q4KScaleBytes* out) {
+  const __m512i low4 = _mm512_set1_epi8(0x0F);
+  const __m512i low6 = _mm512_set1_epi8(0x3F);
+  const __m512i scales = LoadLine(sb + layout::kQ4KScales);
+  const __m512i mins = LoadLine(sb + layout::kQ4KMins);
+  const __m512i high = LoadLine(sb + layout::kQ4KHighBits);
+  const auto join = [&](__m512i low, __m512i upper) { return _mm512_and_si512(low6, Select(low4, low, upper)); };
+  _mm512_store_si512(out->scale, join(scales, _mm512_slli_epi32(high, 4)));
+  _mm512_store_si512(out->scale + 64, join(_mm512_srli_epi32(scales, 4), _mm512_slli_epi32(high, 2)));
+  _mm512_store_si512(out->min, join(mins, high));
+  _mm512_store_si512(out->min + 64, join(_mm512_srli_epi32(mins, 4), _mm512_srli_epi32(high, 2)));
+}
+TENFOLD_INLINE __m512 BytesToFloats(const uint8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(p))));
+}
+TENFOLD_INLINE __m512 SignedBytesToFloats(const uint8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(p))));
+}
+
+// A quad of 16 rows of quarter Q of a Q6_K half. planes: the quad's line in plane 0. Quarter 3 as 4 times its value.
+template <int Q>
+TENFOLD_INLINE __m512i LoadQ6K(const uint8_t* planes) {
+  if constexpr (Q < 3) {
+    return _mm512_and_si512(_mm512_set1_epi8(0x3F), LoadLine(planes + Q * layout::kQ6KPlaneBytes));
+  } else {
+    const __m512i middle = _mm512_srli_epi32(LoadLine(planes + layout::kQ6KPlaneBytes), 2);
+    const __m512i low = _mm512_srli_epi32(LoadLine(planes + 2 * layout::kQ6KPlaneBytes), 4);
+    const __m512i upper = Select(_mm512_set1_epi8(static_cast<char>(0xC0)), LoadLine(planes), middle);
+    return _mm512_and_si512(_mm512_set1_epi8(static_cast<char>(0xFC)),
+                            Select(_mm512_set1_epi8(static_cast<char>(0xF0)), upper, low));
+  }
+}
+
+// Splits `tokens` into the fewest groups of at most `most`, sizes differing by at most one, so that no group is a
+// leftover that runs at a fraction of the speed.
+struct Groups {
+  int64_t count;
+  int64_t size;    // of each
+  int64_t larger;  // the first so many have one more
+  int64_t SizeOf(int64_t group) const { return size + (group < larger ? 1 : 0); }
+};
+TENFOLD_INLINE Groups SplitTokens(int64_t tokens, int64_t most) {
+  const int64_t count = (tokens + most - 1) / most;
+  return {count, tokens / count, tokens % count};
+}
+
+}  // namespace tenfold::kernels::avx512vnni

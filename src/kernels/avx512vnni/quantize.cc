@@ -1,0 +1,83 @@
+// Activations to records, 16 elements at a time; the same bytes as scalar/quantize_scalar.cc.
+#include "kernels/avx512vnni/matmul_avx512vnni.h"
+
+namespace tenfold::kernels::avx512vnni {
+namespace {
+
+using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
+
+constexpr float kTiny = 1e-30f;  // as in the scalar quantiser
+
+// N * 16 floats to int8, and the sums of each 16. Returns the scale.
+template <int N>
+TENFOLD_INLINE float QuantizeBlock(const float* x, uint8_t* q, int32_t* sums) {
+  __m512 v[N];
+  __m512 largest = _mm512_setzero_ps();
+  TENFOLD_UNROLL
+  for (int i = 0; i < N; ++i) {
+    v[i] = _mm512_loadu_ps(x + 16 * i);
+    largest = _mm512_max_ps(largest, _mm512_abs_ps(v[i]));
+  }
+  const float absmax = _mm512_reduce_max_ps(largest);
+  const bool zero = !(absmax > kTiny);
+  const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : 127.0f / absmax);
+  TENFOLD_UNROLL
+  for (int i = 0; i < N; ++i) {
+    const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(v[i], inverse));
+    const __m128i bytes = _mm512_cvtsepi32_epi8(rounded);
+    _mm_store_si128(reinterpret_cast<__m128i*>(q + 16 * i), bytes);
+    sums[i] = _mm512_reduce_add_epi32(_mm512_cvtepi8_epi32(bytes));
+  }
+  return zero ? 0.0f : absmax / 127.0f;
+}
+
+template <class T>
+TENFOLD_INLINE void Put(uint8_t* record, int offset, int index, T value) {
+  std::memcpy(record + offset + static_cast<int>(sizeof value) * index, &value, sizeof value);
+}
+
+}  // namespace
+
+void QuantizeFloat(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
+  for (int64_t begin = 0; begin < cols; begin += kRecordFColumns, records += block_stride) {
+    const int64_t left = cols - begin;
+    const auto n = static_cast<size_t>(left < kRecordFColumns ? left : kRecordFColumns);
+    std::memcpy(records, x + begin, n * sizeof(float));
+    std::memset(records + n * sizeof(float), 0, kRecordFBytes - n * sizeof(float));
+  }
+}
+
+void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
+  for (int64_t begin = 0; begin < cols; begin += 256, records += block_stride) {
+    const int64_t left = cols - begin;
+    const int blocks = static_cast<int>(left < 256 ? left / 32 : 8);
+    if (blocks < 8) std::memset(records, 0, kRecord8Bytes);
+    for (int j = 0; j < blocks; ++j) {
+      int32_t sums[2];
+      Put(records, kRecord8Scale, j, QuantizeBlock<2>(x + begin + 32 * j, records + 32 * j, sums));
+      Put(records, kRecord8Off, j, -128 * (sums[0] + sums[1]));
+    }
+  }
+}
+
+void QuantizeK(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
+  for (int64_t begin = 0; begin < cols; begin += 256, records += block_stride) {
+    std::memset(records + kRecordKSum32 + 32, 0, kRecordKOff16 - kRecordKSum32 - 32);
+    for (int h = 0; h < 2; ++h) {
+      int32_t sums[8];
+      const float scale = QuantizeBlock<8>(x + begin + kActBlock * h, records + kActBlock * h, sums);
+      int32_t total = 0;
+      for (int i = 0; i < 8; ++i) {
+        Put(records, kRecordKOff16, 8 * h + i, (i < 6 ? -32 : -128) * sums[i]);
+        total += sums[i];
+      }
+      for (int j = 0; j < 4; ++j) {
+        Put(records, kRecordKSum32, 4 * h + j, scale * static_cast<float>(sums[2 * j] + sums[2 * j + 1]));
+      }
+      Put(records, kRecordKScale, h, scale);
+      Put(records, kRecordKOff128, h, -128 * total);
+    }
+  }
+}
+
+}  // namespace tenfold::kernels::avx512vnni
