@@ -27,6 +27,10 @@ BARS = {
 PANEL_ALLOWANCE = 1.25
 
 
+class NoLogprobs(Exception):
+    """llama-server gives none for a last token whose character is incomplete. Ours always must."""
+
+
 def random_prompts(seed, vocabulary, lengths=LENGTHS):
     """One prompt of random ordinary tokens for each length; the same seed gives the same prompts."""
     draw = random.Random(seed)
@@ -59,7 +63,10 @@ def served_top(port, prompt):
     answer = harness.post(port, "/v1/completions", body)
     if answer.status != 200:
         raise AssertionError(f"/v1/completions answered {answer.status}: {answer.body[:300]}")
-    entry = answer.json()["choices"][0]["logprobs"]["content"][0]
+    logprobs = answer.json()["choices"][0]["logprobs"]
+    if logprobs is None:
+        raise NoLogprobs
+    entry = logprobs["content"][0]
     return {alternative["id"]: alternative["logprob"] for alternative in entry["top_logprobs"]}
 
 
@@ -87,7 +94,11 @@ def main():
     lengths = [int(length) for length in args.prompts.split(",")]
     everything = []
     for prompt in random_prompts(args.seed, reference.ordinary_tokens, lengths):
-        found, missing = differences(args.port, reference, [prompt])
+        try:
+            found, missing = differences(args.port, reference, [prompt])
+        except NoLogprobs:
+            print(f"{len(prompt):5} tokens: no log-probabilities in the answer")
+            continue
         everything += found
         print(f"{len(prompt):5} tokens: mean {sum(found) / max(1, len(found)):.5f}  worst {max(found, default=0):.5f}"
               f"  missing {len(missing)}")
