@@ -61,7 +61,6 @@ void CheckStream(const Tokenizer& tokenizer, std::string_view text, EncodeOption
   std::string streamed, bytes, wanted;
   for (const TokenId id : ids) {
     const std::string piece = decoder.Push(id);
-    TENFOLD_CHECK(piece.find_first_of("\xC0\xC1") == std::string::npos, "a piece is not UTF-8");
     for (size_t pos = 0; pos < piece.size();) {
       const Utf8Char c = DecodeUtf8(piece, pos);
       TENFOLD_CHECK(c.kind == Utf8Kind::kValid, "a piece is not UTF-8");

@@ -40,6 +40,14 @@ TEST(OutputStreamTest, FinishGivesWhatWasHeld) {
   EXPECT_FALSE(stream.stopped());
 }
 
+TEST(OutputStreamTest, FinishGivesTheBeginningOfAStopThatNeverCame) {
+  const auto tokenizer = TestBpeVocabulary(PreTokenizer::kQwen2).Make();
+  OutputStream stream(*tokenizer, {"ab"}, false);
+  EXPECT_EQ(stream.Push('a'), "");
+  EXPECT_EQ(stream.Finish(), "a");
+  EXPECT_EQ(stream.Finish(), "");
+}
+
 TEST(OutputStreamTest, TheReplacementOfAnUnfinishedCharacterCanStop) {
   const auto tokenizer = TestBpeVocabulary(PreTokenizer::kQwen2).Make();
   OutputStream stream(*tokenizer, {"a\uFFFD"}, false);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gguf/file.h"
+#include "gguf/test_model.h"
 #include "gguf/writer.h"
 #include "tokenizer/test_vocabulary.h"
 
@@ -66,6 +67,18 @@ TEST(VocabularyTest, ReadsABpeFile) {
   for (const TokenId id : {t.Find("<|im_start|>"), TokenId{8}, kNoToken, t.vocab_size()}) {
     EXPECT_FALSE(t.IsEndOfGeneration(id)) << id;
     EXPECT_EQ(t.IsControl(id), id == t.Find("<|im_start|>"));
+  }
+}
+
+TEST(VocabularyTest, ReadsTheTinyTestModels) {
+  for (const char* architecture : {"qwen3", "llama"}) {
+    const auto bytes = gguf::MakeTinyModel({.architecture = architecture});
+    const auto file = gguf::File::Parse(bytes);
+    ASSERT_TRUE(file.ok()) << file.error().message;
+    const auto tokenizer = Tokenizer::FromGguf(*file);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
+    EXPECT_TRUE((*tokenizer)->IsEndOfGeneration((*tokenizer)->eos()));
+    EXPECT_EQ((*tokenizer)->Decode((*tokenizer)->Encode("tiny \u4E2D", {}), false), "tiny \u4E2D");
   }
 }
 
@@ -143,6 +156,16 @@ TEST(VocabularyTest, ListsThatContradictEachOther) {
   EXPECT_THAT(ErrorOf(v), HasSubstr("is -1, not 0..6"));
   v.tokens.clear();
   EXPECT_THAT(ErrorOf(v), HasSubstr("tokenizer.ggml.tokens is empty"));
+}
+
+TEST(VocabularyTest, SpecialTokensHaveABoundedLength) {
+  TestVocabulary v = TestBpeVocabulary(PreTokenizer::kQwen2);
+  v.Add(std::string(512, 'x'), TokenType::kUserDefined);
+  EXPECT_EQ(ErrorOf(v), "no error");
+  v.Add(std::string(513, 'x'), TokenType::kUserDefined);
+  EXPECT_THAT(ErrorOf(v), HasSubstr("tokenizer.ggml.tokens[" + std::to_string(v.tokens.size() - 1) + "]"));
+  v.rest.types.back() = static_cast<int64_t>(TokenType::kNormal);
+  EXPECT_EQ(ErrorOf(v), "no error");
 }
 
 TEST(VocabularyTest, BadMerges) {

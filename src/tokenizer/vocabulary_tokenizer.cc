@@ -11,6 +11,9 @@ namespace {
 
 constexpr size_t kMaxTextBytes = size_t{512} << 20;  // symbols and offsets of escaped text stay below 2^31
 
+// Bounds the time of looking for special tokens; the longest in use have some sixty bytes.
+constexpr size_t kMaxSpecialBytes = 512;
+
 // Chat markup that some converters mark as user-defined or normal. As such, any user's text could write it, so these
 // are control tokens whatever the file says.
 constexpr std::array kControlLiterals = {
@@ -48,10 +51,21 @@ Status VocabularyTokenizer::Init(const Vocabulary& vocabulary, bool add_bos_defa
   TENFOLD_TRY(table_, TokenTable::Build(vocabulary.tokens));
   TENFOLD_TRY_STATUS(InitTypes(vocabulary));
   TENFOLD_TRY_STATUS(InitIds(vocabulary, add_bos_default));
+  return InitSpecial();
+}
+
+Status VocabularyTokenizer::InitSpecial() {
   for (TokenId id = 0; id < table_.size(); ++id) {
-    if (types_[id] == TokenType::kControl || types_[id] == TokenType::kUserDefined) {
-      special_.Add(table_.Text(id), id, types_[id] == TokenType::kControl);
+    if (types_[id] != TokenType::kControl && types_[id] != TokenType::kUserDefined) continue;
+    const std::string_view text = table_.Text(id);
+    if (text.size() > kMaxSpecialBytes) {
+      return Error{
+          ErrorCode::kUnsupported,
+          fmt::format("tokenizer.ggml.tokens[{}] is a control or user-defined token of {} bytes, more than the "
+                      "{} supported",
+                      id, text.size(), kMaxSpecialBytes)};
     }
+    special_.Add(text, id, types_[id] == TokenType::kControl);
   }
   return {};
 }

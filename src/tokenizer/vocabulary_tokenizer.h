@@ -47,6 +47,7 @@ class VocabularyTokenizer : public Tokenizer {
  private:
   Status InitTypes(const Vocabulary& vocabulary);
   Status InitIds(const Vocabulary& vocabulary, bool add_bos_default);
+  Status InitSpecial();
 
   TokenTable table_;
   std::vector<TokenType> types_;  // (vocab)
