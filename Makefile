@@ -28,6 +28,7 @@ all-targets: deps-test
 	@ninja -C $(BUILD) -j $(JOBS) --quiet
 
 run: build
+	@$(if $(MODEL),,echo "no MODEL given: the server starts empty. Next: make run MODEL=path/to/model.gguf")
 	@exec $(BUILD)/tenfold serve $(if $(MODEL),-m '$(MODEL)') $(ARGS)
 
 test: all-targets

@@ -8,18 +8,17 @@
 #include <memory>
 #include <string>
 
+#include "apps/subcommands.h"
 #include "base/result.h"
 #include "bench/load.h"
 #include "bench/load_report.h"
 #include "bench/prompts.h"
-#include "subcommands.h"
 
+namespace tenfold::apps {
 namespace {
 
-using tenfold::Error;
-using tenfold::Result;
-using tenfold::bench::LoadOptions;
-using tenfold::bench::LoadResult;
+using bench::LoadOptions;
+using bench::LoadResult;
 
 struct Flags {
   LoadOptions load;
@@ -29,30 +28,30 @@ struct Flags {
 };
 
 Result<std::vector<std::string>> Prompts(const Flags& flags) {
-  if (flags.prompts_path.empty()) return tenfold::bench::BuiltInPrompts(flags.users);
+  if (flags.prompts_path.empty()) return bench::BuiltInPrompts(flags.users);
   std::ifstream file(flags.prompts_path, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (file.bad() || !file.is_open()) {
-    return Error{tenfold::ErrorCode::kIo, fmt::format("--prompts: {} cannot be read", flags.prompts_path)};
+    return Error{ErrorCode::kIo, fmt::format("--prompts: {} cannot be read", flags.prompts_path)};
   }
-  return tenfold::bench::PromptsFromLines(text, flags.users);
+  return bench::PromptsFromLines(text, flags.users);
 }
 
 Result<bool> Run(Flags& flags) {
   TENFOLD_TRY(flags.load.prompts, Prompts(flags));
   flags.load.timeout_us = static_cast<int64_t>(flags.timeout_s * 1e6);
-  TENFOLD_TRY(const LoadResult result, tenfold::bench::RunLoad(flags.load));
-  const auto summary = tenfold::bench::Summarise(result, flags.load.timeout_us);
-  fmt::print("{}", tenfold::bench::FormatSummary(summary, flags.load, result.model));
+  TENFOLD_TRY(const LoadResult result, bench::RunLoad(flags.load));
+  const auto summary = bench::Summarise(result, flags.load.timeout_us);
+  fmt::print("{}", bench::FormatSummary(summary, flags.load, result.model));
   return summary.answered == summary.users;
 }
 
 }  // namespace
 
-void AddBenchCommand(CLI::App& app, int* exit_code) {
-  CLI::App* bench = app.add_subcommand("bench", "Measure a server");
-  bench->require_subcommand(1);
-  CLI::App* load = bench->add_subcommand("load", "Ask with many users at once and say what each of them felt");
+void RegisterBench(CLI::App& app, int* exit_code) {
+  CLI::App* command = app.add_subcommand("bench", "Measure a server");
+  command->require_subcommand(1);
+  CLI::App* load = command->add_subcommand("load", "Ask with many users at once and say what each of them felt");
   auto flags = std::make_shared<Flags>();
   load->add_option("url", flags->load.url, "The server, http://HOST:PORT; any OpenAI-compatible one")->required();
   load->add_option("--users", flags->users, "Users who ask at the same moment")
@@ -74,3 +73,5 @@ void AddBenchCommand(CLI::App& app, int* exit_code) {
     *exit_code = all_answered.ok() ? (*all_answered ? 0 : 1) : 2;
   });
 }
+
+}  // namespace tenfold::apps

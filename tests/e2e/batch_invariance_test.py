@@ -63,7 +63,7 @@ class BatchInvarianceTest(unittest.TestCase):
         self.check("-t", "2", "-b", "32")
 
     def test_few_at_once(self):
-        self.check("-np", "3")
+        self.check("--parallel", "3")
 
 
 if __name__ == "__main__":

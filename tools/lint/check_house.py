@@ -68,8 +68,8 @@ def check_file(root, path, long_files):
         yield f"{name}: a name that says nothing; call it after its noun"
     if path.suffix in CODE and len(lines) > MAX_LINES and name not in long_files:
         yield f"{name}: {len(lines)} lines; split it, or say why in tools/lint/long_files.txt"
-    stem = path.stem.removesuffix("_test")
-    explained = path.suffix == ".cc" and path.with_name(stem + ".h").exists()
+    headers = {path.with_suffix(".h"), path.with_name(path.stem.removesuffix("_test") + ".h")}
+    explained = path.suffix == ".cc" and any(header.exists() for header in headers)
     if path.suffix in (".cc", ".h") and not explained and not (lines and lines[0].startswith("//")):
         yield f"{name}: must open with a comment that says what it is for"
     yield from check_lines(name, path, lines)

@@ -59,7 +59,7 @@ class IncludesTest(Tree):
         self.expect_fault("check_includes.py", "api may not include <boost/asio.hpp>")
 
     def test_platform_outside_dispatch(self):
-        self.write("src/kernels/dispatch.cc", '// Choice.\n#include "platform/cpu.h"\n')
+        self.write("src/kernels/isa.cc", '// Choice.\n#include "platform/cpu.h"\n')
         self.expect_clean("check_includes.py")
         self.write("src/kernels/gemm.cc", '// Product.\n#include "platform/cpu.h"\n')
         self.expect_fault("check_includes.py", "src/kernels/gemm.cc:2: kernels may not include platform")
