@@ -8,9 +8,10 @@ namespace tenfold::kernels {
 const MatmulKernels& MatmulKernelsOf(Isa isa) {
   switch (isa) {
     case Isa::kScalar:
+      return kMatmulScalar;
     case Isa::kAvx2:
     case Isa::kAvxVnni:
-      return kMatmulScalar;
+      return kMatmulAvx2;
     case Isa::kAvx512Vnni:
       return kMatmulAvx512Vnni;
   }

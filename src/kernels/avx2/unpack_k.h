@@ -1,0 +1,121 @@
+// Super-blocks of Q4_K and Q6_K panels taken apart, for the AVX2 and AVX-VNNI kernels.
+//
+// With 16 registers there is no room to unpack nibbles beside the accumulators of several tokens, so 256 columns of a
+// panel are unpacked into 4 KB of L1 first, exactly, and read from there by every token. That costs about 45 cycles for
+// 64 bytes times 36 lines; one token alone still consumes more bytes per second than memory delivers.
+// Everything is static; see ymm.h.
+#pragma once
+
+#include "kernels/avx2/ymm.h"
+
+namespace tenfold::kernels::ymm {
+
+// 16 rows x 256 columns of unsigned quants, [quad in column order][row][4]: 0..15 for Q4_K, 0..63 for Q6_K.
+struct alignas(64) Quants {
+  uint8_t at[64][layout::kLine];
+};
+
+TENFOLD_YMM_INLINE void UnpackQ4K(const uint8_t* sb, Quants* out) {
+  const __m256i low4 = _mm256_set1_epi8(0x0F);
+  const uint8_t* from = sb + layout::kQ4KQuants;
+  for (int group = 0; group < 4; ++group) {
+    for (int i = 0; i < 8 * layout::kLine; i += 32, from += 32) {
+      const __m256i q = Load(from);
+      uint8_t* const to = out->at[16 * group] + i;
+      Store(to, _mm256_and_si256(q, low4));
+      Store(to + 8 * layout::kLine, _mm256_and_si256(_mm256_srli_epi16(q, 4), low4));
+    }
+  }
+}
+
+TENFOLD_YMM_INLINE void UnpackQ6K(const uint8_t* sb, Quants* out) {
+  const __m256i low6 = _mm256_set1_epi8(0x3F);
+  for (int half = 0; half < 2; ++half) {
+    const uint8_t* from = sb + layout::kQ6KQuants + 3 * layout::kQ6KPlaneBytes * half;
+    for (int i = 0; i < layout::kQ6KPlaneBytes; i += 32) {
+      const __m256i a = Load(from + i);
+      const __m256i b = Load(from + layout::kQ6KPlaneBytes + i);
+      const __m256i c = Load(from + 2 * layout::kQ6KPlaneBytes + i);
+      uint8_t* const to = out->at[32 * half] + i;
+      Store(to, _mm256_and_si256(a, low6));
+      Store(to + layout::kQ6KPlaneBytes, _mm256_and_si256(b, low6));
+      Store(to + 2 * layout::kQ6KPlaneBytes, _mm256_and_si256(c, low6));
+      const __m256i high = _mm256_and_si256(_mm256_srli_epi16(a, 2), _mm256_set1_epi8(0x30));
+      const __m256i middle = _mm256_and_si256(_mm256_srli_epi16(b, 4), _mm256_set1_epi8(0x0C));
+      const __m256i low = _mm256_and_si256(_mm256_srli_epi16(c, 6), _mm256_set1_epi8(0x03));
+      Store(to + 3 * layout::kQ6KPlaneBytes, _mm256_or_si256(_mm256_or_si256(high, middle), low));
+    }
+  }
+}
+
+// The 8 scales and mins of 16 rows of a Q4_K super-block as bytes: [j 0..7][row].
+struct alignas(64) Q4KScaleBytes {
+  uint8_t scale[8][16];
+  uint8_t min[8][16];
+};
+TENFOLD_YMM_INLINE void DecodeQ4KScales(const uint8_t* sb, Q4KScaleBytes* out) {
+  const __m256i low4 = _mm256_set1_epi8(0x0F);
+  const __m256i upper2 = _mm256_set1_epi8(0x30);
+  const auto join = [&](__m256i low, __m256i upper) {
+    return _mm256_or_si256(_mm256_and_si256(low, low4), _mm256_and_si256(upper, upper2));
+  };
+  for (int i = 0; i < 2; ++i) {
+    const __m256i scales = Load(sb + layout::kQ4KScales + 32 * i);
+    const __m256i mins = Load(sb + layout::kQ4KMins + 32 * i);
+    const __m256i high = Load(sb + layout::kQ4KHighBits + 32 * i);
+    Store(out->scale[2 * i], join(scales, _mm256_slli_epi16(high, 4)));
+    Store(out->scale[4 + 2 * i], join(_mm256_srli_epi16(scales, 4), _mm256_slli_epi16(high, 2)));
+    Store(out->min[2 * i], join(mins, high));
+    Store(out->min[4 + 2 * i], join(_mm256_srli_epi16(mins, 4), _mm256_srli_epi16(high, 2)));
+  }
+}
+
+// min[j][row] * dmin[row] as floats.
+TENFOLD_YMM_INLINE void DecodeQ4KMins(const uint8_t* sb, const Q4KScaleBytes& bytes, float (*min)[16]) {
+  const __m256 dmin[2] = {LoadHalves(sb + 32), LoadHalves(sb + 48)};
+  for (int j = 0; j < 8; ++j) {
+    for (int r = 0; r < 2; ++r) {
+      _mm256_store_ps(min[j] + 8 * r, _mm256_mul_ps(BytesToFloats(bytes.min[j] + 8 * r), dmin[r]));
+    }
+  }
+}
+
+// Multiplies the tile: super-blocks outside, so that weights stream once from memory; groups of at most
+// Kernel::kMaxGroup tokens inside. Kernel has
+//   Block                                          256 columns of a panel, ready to multiply
+//   Prepare(panel, kb, cols, &block)               fills it, and prefetches what comes next
+//   TokenGroup<M>, Begin<M>(records, &group)       what M records need once for all panels
+//   Add<M>(block, records, group, c, c_stride)     adds to c (M, 16), row stride c_stride
+template <class Kernel, int M>
+static void AddGroup(const typename Kernel::Block* blocks, int panels, const uint8_t* records, float* c) {
+  typename Kernel::template TokenGroup<M> group;
+  Kernel::template Begin<M>(records, &group);
+  for (int p = 0; p < panels; ++p) {
+    Kernel::template Add<M>(blocks[p], records, group, c + p * layout::kRows, panels * layout::kRows);
+  }
+}
+
+template <class Kernel>
+static void RunK(const TileArgs& a) {
+  using Fn = void (*)(const typename Kernel::Block*, int, const uint8_t*, float*);
+  constexpr Fn kGroup[4] = {AddGroup<Kernel, 1>, AddGroup<Kernel, 2>, AddGroup<Kernel, 3>, AddGroup<Kernel, 4>};
+  static_assert(Kernel::kMaxGroup <= 4);
+  std::memset(a.c, 0, static_cast<size_t>(a.tokens * a.panels) * layout::kRows * sizeof(float));
+  const Groups groups = SplitTokens(a.tokens, Kernel::kMaxGroup);
+  typename Kernel::Block blocks[kTilePanels];
+  for (int64_t kb = 0; kb < a.cols / 256; ++kb) {
+    for (int p = 0; p < a.panels; ++p) {
+      Kernel::Prepare(a.w + static_cast<size_t>(p) * a.panel_bytes, kb, a.cols, &blocks[p]);
+    }
+    const uint8_t* records = a.records + static_cast<size_t>(kb) * a.block_stride;
+    float* c = a.c;
+    for (int64_t g = 0; g < groups.count; ++g) {
+      const int64_t size = groups.SizeOf(g);
+      kGroup[size - 1](blocks, a.panels, records, c);
+      records += size * layout::kRecordKBytes;
+      c += size * a.panels * layout::kRows;
+    }
+  }
+}
+
+}  // namespace tenfold::kernels::ymm
