@@ -1,7 +1,14 @@
-// The subcommands of `tenfold`: each adds itself to the command line and, when chosen, runs and sets the exit code.
+// The subcommands of `tenfold`: each file in this folder registers its own; it parses and wires only.
+//
+// Each function adds a subcommand to `app` whose callback runs it and leaves the program's exit code in *exit_code:
+// 0 done, 1 the world did not let us, 2 wrong usage (which is also what main gives for CLI11's own errors).
 #pragma once
 
 #include <CLI/CLI.hpp>
 
-// tenfold bench load URL (bench_load.cc)
-void AddBenchCommand(CLI::App& app, int* exit_code);
+namespace tenfold::apps {
+
+void RegisterServe(CLI::App& app, int* exit_code);  // tenfold serve (serve.cc)
+void RegisterBench(CLI::App& app, int* exit_code);  // tenfold bench load URL (bench_load.cc)
+
+}  // namespace tenfold::apps

@@ -135,7 +135,8 @@ class TcpConnection final : public Connection {
     request.body = std::move(message.body());
     request.received_us = received_us;
     FillPeer(&request);
-    return std::make_shared<Exchange>(std::move(request), message.version() >= 11, message.keep_alive());
+    return std::make_shared<Exchange>(std::move(request), message.version() >= 11,
+                                      message.keep_alive() && !host_.draining);
   }
 
   void FillPeer(HttpRequest* request) {

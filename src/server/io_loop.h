@@ -19,14 +19,19 @@ class IoLoop {
   IoLoop(const IoLoop&) = delete;
   IoLoop& operator=(const IoLoop&) = delete;
 
-  // Runs posted work and sockets on the calling thread until Stop() or nothing is left to wait for.
+  // Runs posted work and sockets on the calling thread until Stop() or nothing is left to wait for. What a handler
+  // throws (memory, mostly) ends that handler and is logged.
   void Run();
   void Stop();                            // any thread
   void Post(std::function<void()> work);  // any thread
+  // Calls back on the I/O thread at each SIGINT or SIGTERM from now on.
+  void OnTermination(std::function<void()> callback);
   boost::asio::io_context& context();
 
  private:
+  struct Signals;
   std::unique_ptr<boost::asio::io_context> context_;
+  std::unique_ptr<Signals> signals_;
 };
 
 // Calls back once on the I/O thread after a delay; starting again or destroying it forgets the earlier call.
@@ -34,6 +39,8 @@ class Timer {
  public:
   explicit Timer(IoLoop& loop);
   ~Timer();
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
   void Start(int64_t delay_us, std::function<void()> callback);
   void Stop();
 

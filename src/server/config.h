@@ -1,0 +1,27 @@
+// What the operator chose for the server.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "server/connection.h"
+#include "server/status_json.h"
+
+namespace tenfold::server {
+
+struct Config {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8080;  // 0: any free one
+  std::string api_key;   // empty: none
+  ServedModel model;
+  bool load_in_background = true;  // else on the first request
+  int64_t drain_us = 30'000'000;   // how long running requests may finish after SIGTERM
+  bool handle_signals = true;
+  int64_t ping_us = 15'000'000;  // silence on a stream before a comment is sent
+  ConnectionLimits connection;
+  size_t max_requests = 1024;         // generations that wait or run; more are refused
+  size_t max_held_bytes = 256 << 20;  // of bodies that wait for the model, and again of bodies being prepared
+};
+
+}  // namespace tenfold::server

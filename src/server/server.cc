@@ -1,0 +1,184 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/connection.h"
+#include "server/generation.h"
+#include "server/listener.h"
+#include "server/routes.h"
+#include "server/service.h"
+
+namespace tenfold::server {
+namespace {
+
+constexpr int kPreparationThreads = 2;
+constexpr int64_t kProgressLogUs = 1'000'000;
+constexpr int64_t kFlushUs = 1'000'000;  // for last answers to leave after the work has ended
+constexpr int64_t kDrainLookUs = 10'000;
+
+}  // namespace
+
+struct Server::Impl {
+  explicit Impl(Config c)
+      : config(std::move(c)),
+        listener(loop, host),
+        inbox(loop, [this](std::vector<EngineEvent>&& events) { OnEvents(std::move(events)); }),
+        metrics(config.model.name),
+        pool(kPreparationThreads, 2 * config.max_requests, config.max_held_bytes),
+        progress_timer(loop),
+        drain_timer(loop) {
+    host.limits = config.connection;
+    host.process_salt = std::random_device{}();
+    host.handle = [this](std::shared_ptr<Exchange> exchange) { Dispatch(*service, std::move(exchange)); };
+  }
+
+  void OnEvents(std::vector<EngineEvent>&& events);
+  void OnState(engine::LoadState state);
+  void LogProgress();
+  void BeginDrain();
+  void EndWork();
+  void LookAtDrain();
+
+  // Declared in this order so that the loop, whose end destroys connections that are still open, goes before what they
+  // point to, and everything that has a timer in the loop goes before the loop.
+  Config config;
+  ConnectionHost host;
+  IoLoop loop;
+  Listener listener;
+  EngineInbox inbox;
+  Metrics metrics;
+  std::optional<Service> service;
+  PreparationPool pool;
+  Timer progress_timer;
+  Timer drain_timer;
+  int64_t drain_ends_us = 0;
+  int64_t flush_ends_us = 0;
+};
+
+Server::Server(Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+Server::~Server() = default;
+
+Status Server::Bind() { return impl_->listener.Bind(impl_->config.host, impl_->config.port); }
+uint16_t Server::port() const { return impl_->listener.port(); }
+
+std::function<void(const engine::StepStats&)> Server::StepObserver() {
+  return [inbox = &impl_->inbox](const engine::StepStats& step) { inbox->Push(step); };
+}
+
+void Server::Attach(engine::Engine& engine) {
+  Impl& s = *impl_;
+  s.service.emplace(s.config, s.loop, engine, s.inbox, s.pool, s.metrics);
+  engine.OnStateChange([inbox = &s.inbox](engine::LoadState state) { inbox->Push(state); });
+}
+
+void Server::Run() {
+  Impl& s = *impl_;
+  TENFOLD_CHECK(s.service.has_value(), "Run before Attach");
+  if (s.config.handle_signals) s.loop.OnTermination([&s] { s.BeginDrain(); });
+  s.listener.Start();
+  if (s.config.load_in_background && !s.config.model.path.empty()) {
+    if (Status started = s.service->engine.StartLoad(); !started.ok()) Log(LogLevel::kError, started.error().message);
+  }
+  s.loop.Run();
+}
+
+void Server::Shutdown() {
+  impl_->loop.Post([this] { impl_->BeginDrain(); });
+}
+
+void Server::Impl::OnEvents(std::vector<EngineEvent>&& events) {
+  for (EngineEvent& event : events) {
+    if (auto* token = std::get_if<TokenEvent>(&event)) {
+      const auto it = service->generations.find(token->key);
+      if (it == service->generations.end()) continue;
+      const std::shared_ptr<Generation> generation = it->second;
+      generation->OnToken(std::move(token->token));
+    } else if (auto* finish = std::get_if<FinishEvent>(&event)) {
+      const auto it = service->generations.find(finish->key);
+      if (it == service->generations.end()) continue;
+      const std::shared_ptr<Generation> generation = it->second;
+      generation->OnFinish(std::move(finish->finish));
+    } else if (auto* step = std::get_if<engine::StepStats>(&event)) {
+      metrics.ObserveStep(*step);
+    } else {
+      OnState(std::get<engine::LoadState>(event));
+    }
+  }
+}
+
+void Server::Impl::OnState(engine::LoadState state) {
+  const engine::Snapshot s = service->engine.snapshot();
+  switch (state) {
+    case engine::LoadState::kLoading:
+      progress_timer.Start(kProgressLogUs, [this] { LogProgress(); });
+      break;
+    case engine::LoadState::kReady:
+      Log(LogLevel::kInfo,
+          fmt::format("ready: {} in {:.1f} s; {} threads, {}, context {}, {} at a time{}", config.model.name, s.load_s,
+                      s.optimization.threads, s.optimization.isa, s.optimization.n_ctx, s.optimization.parallel,
+                      s.optimization.mlock_reason.empty() ? "" : "; mlock: " + s.optimization.mlock_reason));
+      break;
+    case engine::LoadState::kError:
+      Log(LogLevel::kError, fmt::format("the model could not be loaded: {}", s.error));
+      break;
+    case engine::LoadState::kNotLoaded:
+      Log(LogLevel::kInfo, "the model is not loaded");
+      break;
+  }
+  service->gate.OnState(state);
+}
+
+void Server::Impl::LogProgress() {
+  const engine::Snapshot s = service->engine.snapshot();
+  if (s.state != engine::LoadState::kLoading) return;
+  Log(LogLevel::kInfo, fmt::format("loading {:.0f} % ({}){}", s.progress * 100, s.stage,
+                                   s.load_eta_s < 0 ? "" : fmt::format(", about {:.0f} s left", s.load_eta_s)));
+  progress_timer.Start(kProgressLogUs, [this] { LogProgress(); });
+}
+
+void Server::Impl::BeginDrain() {
+  if (service->draining) {
+    Log(LogLevel::kInfo, "ending at once");
+    return EndWork();
+  }
+  service->draining = true;
+  host.draining = true;
+  Log(LogLevel::kInfo, fmt::format("shutting down: {} requests may finish within {} s", service->generations.size(),
+                                   config.drain_us / 1'000'000));
+  service->gate.Close(api::Unavailable("The server is shutting down.", 5));
+  for (Connection* connection : host.open) connection->CloseIfIdle();
+  drain_ends_us = NowUs() + config.drain_us;
+  LookAtDrain();
+}
+
+void Server::Impl::EndWork() {
+  drain_ends_us = NowUs();
+  std::vector<std::shared_ptr<Generation>> all;
+  for (const auto& [key, generation] : service->generations) all.push_back(generation);
+  for (const auto& generation : all) {
+    generation->Abort(api::Unavailable("The server shut down before the answer was complete.", 5));
+  }
+}
+
+void Server::Impl::LookAtDrain() {
+  const int64_t now_us = NowUs();
+  if (!service->generations.empty() && now_us >= drain_ends_us) EndWork();
+  if (service->generations.empty() && flush_ends_us == 0) flush_ends_us = now_us + kFlushUs;
+  // The second bound is for an engine that does not let go of its requests.
+  const bool flushed = flush_ends_us != 0 && (host.open.empty() || now_us >= flush_ends_us);
+  if (flushed || now_us >= drain_ends_us + kFlushUs) {
+    listener.Close();
+    return loop.Stop();
+  }
+  drain_timer.Start(kDrainLookUs, [this] { LookAtDrain(); });
+}
+
+}  // namespace tenfold::server

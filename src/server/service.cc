@@ -1,0 +1,47 @@
+#include "server/service.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "server/exchange.h"
+
+namespace tenfold::server {
+
+Service::Service(const Config& config_in, IoLoop& loop_in, engine::Engine& engine_in, EngineInbox& inbox_in,
+                 PreparationPool& pool_in, Metrics& metrics_in)
+    : config(config_in),
+      loop(loop_in),
+      engine(engine_in),
+      inbox(inbox_in),
+      pool(pool_in),
+      metrics(metrics_in),
+      gate(loop_in, engine_in, config_in.max_requests, config_in.max_held_bytes) {}
+
+StatusInput Service::Status(const ModelPtr& model) const {
+  StatusInput input;
+  input.snapshot = engine.snapshot();
+  input.served = config.model;
+  input.model = model.get();
+  input.held = static_cast<int64_t>(gate.held());
+  input.draining = draining;
+  return input;
+}
+
+int Service::RetryAfterSeconds() const {
+  const engine::Snapshot s = engine.snapshot();
+  const double parallel = static_cast<double>(std::max<int64_t>(1, s.optimization.parallel));
+  const double seconds = metrics.mean_request_s() * static_cast<double>(s.waiting + 1) / parallel;
+  return static_cast<int>(std::clamp(std::ceil(seconds), 1.0, 60.0));
+}
+
+void Service::Answer(Exchange& exchange, const api::ApiError& error) {
+  metrics.CountRejected(error.code == "server_is_overloaded"         ? "overloaded"
+                        : error.status == 503                        ? "unavailable"
+                        : error.status == 501                        ? "not_supported"
+                        : error.status == 401 || error.status == 403 ? "not_allowed"
+                        : error.status < 500                         ? "invalid"
+                                                                     : "internal");
+  exchange.Respond(ErrorResponse(error));
+}
+
+}  // namespace tenfold::server

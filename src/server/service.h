@@ -1,0 +1,63 @@
+// What all routes share: the engine, the pools, the counters, and the generations under way. I/O thread only.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <random>
+#include <unordered_map>
+#include <utility>
+
+#include "api/api_error.h"
+#include "engine/engine.h"
+#include "server/config.h"
+#include "server/engine_inbox.h"
+#include "server/io_loop.h"
+#include "server/metrics.h"
+#include "server/model_gate.h"
+#include "server/preparation_pool.h"
+
+namespace tenfold::server {
+
+class Generation;
+
+struct Service {
+  Service(const Config& config_in, IoLoop& loop_in, engine::Engine& engine_in, EngineInbox& inbox_in,
+          PreparationPool& pool_in, Metrics& metrics_in);
+
+  const Config& config;
+  IoLoop& loop;
+  engine::Engine& engine;
+  EngineInbox& inbox;
+  PreparationPool& pool;
+  Metrics& metrics;
+  ModelGate gate;
+  bool draining = false;
+  std::unordered_map<uint64_t, std::shared_ptr<Generation>> generations;
+  uint64_t last_key = 0;
+  std::mt19937_64 random{std::random_device{}()};
+
+  StatusInput Status(const ModelPtr& model) const;
+  // Seconds until a place is likely free, from the requests finished so far.
+  int RetryAfterSeconds() const;
+  void Answer(Exchange& exchange, const api::ApiError& error);  // also counts the refusal
+
+  // Runs `work` on a preparation thread and `then` with its result here; false when the pool is full. A throw in `work`
+  // fails this request only.
+  template <class T>
+  bool Prepare(size_t bytes, std::function<api::Parsed<T>()> work, std::function<void(api::Parsed<T>)> then) {
+    return pool.TryPost(bytes, [&io = loop, work = std::move(work), then = std::move(then)]() mutable {
+      std::shared_ptr<api::Parsed<T>> result;
+      try {
+        result = std::make_shared<api::Parsed<T>>(work());
+      } catch (const std::exception& e) {
+        result = std::make_shared<api::Parsed<T>>(api::FromError({ErrorCode::kInternal, e.what()}));
+      }
+      // Moved, not copied: what `then` holds must be let go on the I/O thread.
+      io.Post([result, next = std::exchange(then, nullptr)] { next(std::move(*result)); });
+    });
+  }
+};
+
+}  // namespace tenfold::server

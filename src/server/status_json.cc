@@ -1,0 +1,154 @@
+#include "server/status_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "api/json_writer.h"
+
+namespace tenfold::server {
+namespace {
+
+using api::JsonWriter;
+using engine::LoadState;
+
+constexpr int kErrorRetryAfterS = 10;
+
+int LoadRetryAfter(const engine::Snapshot& s) {
+  return s.load_eta_s < 0 ? 2 : std::clamp(static_cast<int>(std::ceil(s.load_eta_s)), 1, 60);
+}
+
+double Seconds(int64_t us) { return static_cast<double>(us / 1000) / 1000.0; }
+double Rounded(double value) { return std::round(value * 1000) / 1000; }
+
+void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
+  w.Key("optimization").BeginObject();
+  w.Key("isa").String(o.isa).Key("threads").Int(o.threads).Key("n_ctx").Int(o.n_ctx).Key("n_batch").Int(o.n_batch);
+  w.Key("parallel").Int(o.parallel).Key("exact").Bool(o.exact).Key("mmap").Bool(o.mmap);
+  w.Key("mlock").BeginObject().Key("asked").Bool(o.mlock_asked).Key("got").Bool(o.mlock_got);
+  w.Key("locked_bytes").Uint(o.mlock_locked_bytes);
+  if (!o.mlock_reason.empty()) w.Key("reason").String(o.mlock_reason);
+  w.EndObject();
+  w.Key("huge_pages").Bool(o.huge_pages).Key("repacked").Bool(o.repacked);
+  w.Key("prefix_cache").Bool(false).Key("tuned_from").Null();  // neither exists yet
+  w.Key("weight_bytes").Uint(o.weight_bytes).Key("kv_bytes").Uint(o.kv_bytes);
+  w.EndObject();
+}
+
+void WriteModel(JsonWriter& w, const StatusInput& input) {
+  w.BeginObject().Key("id").String(input.served.name).Key("object").String("model");
+  w.Key("created").Int(input.model == nullptr ? 0 : input.model->created_unix_s).Key("owned_by").String("tenfold");
+  if (input.model != nullptr) {
+    const engine::ModelInfo& m = *input.model;
+    w.Key("meta").BeginObject().Key("architecture").String(m.architecture).Key("n_vocab").Int(m.vocab_size);
+    w.Key("n_ctx").Int(m.max_context).Key("n_ctx_train").Int(m.train_context).Key("n_embd").Int(m.embedding_length);
+    w.Key("n_params").Uint(m.parameters).Key("size").Uint(m.file_bytes).EndObject();
+  }
+  w.EndObject();
+}
+
+}  // namespace
+
+HttpResponse HealthResponse(const StatusInput& input) {
+  const engine::Snapshot& s = input.snapshot;
+  JsonWriter w;
+  w.BeginObject().Key("status").String(engine::NameOf(s.state));
+  w.Key("model").StringOrNull(input.served.name);
+  if (s.state == LoadState::kLoading) {
+    w.Key("progress").Double(Rounded(s.progress)).Key("stage").String(s.stage).Key("eta_s");
+    if (s.load_eta_s < 0) {
+      w.Null();
+    } else {
+      w.Double(Rounded(s.load_eta_s));
+    }
+  }
+  if (s.state == LoadState::kError) {
+    w.Key("error").BeginObject().Key("message").String(s.error).Key("type").String("server_error");
+    w.Key("code").String("model_load_failed").EndObject();
+  }
+  if (s.state == LoadState::kReady) {
+    w.Key("load_s").Double(Rounded(s.load_s));
+    WriteOptimization(w, s.optimization);
+  }
+  w.Key("queue_depth").Int(s.waiting + input.held).Key("running").Int(s.running).Key("kv_use");
+  w.Double(s.kv_pages_total > 0 ? Rounded(static_cast<double>(s.kv_pages_used) / s.kv_pages_total) : 0);
+  w.Key("last_step_age_s");
+  if (s.last_step_age_us < 0) {
+    w.Null();
+  } else {
+    w.Double(Seconds(s.last_step_age_us));
+  }
+  if (input.draining) w.Key("draining").Bool(true);
+  w.EndObject();
+  const bool bad = s.state == LoadState::kLoading || s.state == LoadState::kError;
+  HttpResponse response = JsonResponse(bad ? 503 : 200, std::move(w).Take());
+  if (bad) {
+    const int after = s.state == LoadState::kLoading ? LoadRetryAfter(s) : kErrorRetryAfterS;
+    response.headers.emplace_back("Retry-After", fmt::format("{}", after));
+  }
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+HttpResponse LiveResponse(const StatusInput& input) {
+  const engine::Snapshot& s = input.snapshot;
+  const bool stuck = s.work_pending && s.state == LoadState::kReady && s.last_step_age_us > kStuckUs;
+  JsonWriter w;
+  w.BeginObject().Key("status").String(stuck ? "stuck" : "alive").EndObject();
+  return JsonResponse(stuck ? 503 : 200, std::move(w).Take());
+}
+
+HttpResponse ReadyResponse(const StatusInput& input) {
+  const engine::Snapshot& s = input.snapshot;
+  // not_loaded is ready where a request would load the model: otherwise no balancer would ever send that request.
+  const bool ready = !input.draining &&
+                     (s.state == LoadState::kReady || (s.state == LoadState::kNotLoaded && !input.served.path.empty()));
+  JsonWriter w;
+  w.BeginObject().Key("status").String(ready ? "ready" : input.draining ? "draining" : engine::NameOf(s.state));
+  w.EndObject();
+  HttpResponse response = JsonResponse(ready ? 200 : 503, std::move(w).Take());
+  if (!ready) {
+    const int after = s.state == LoadState::kLoading ? LoadRetryAfter(s) : kErrorRetryAfterS;
+    response.headers.emplace_back("Retry-After", fmt::format("{}", after));
+  }
+  return response;
+}
+
+std::string ModelJson(const StatusInput& input) {
+  JsonWriter w;
+  WriteModel(w, input);
+  return std::move(w).Take();
+}
+
+std::string ModelsJson(const StatusInput& input) {
+  JsonWriter w;
+  w.BeginObject().Key("object").String("list").Key("data").BeginArray();
+  if (!input.served.name.empty()) WriteModel(w, input);
+  w.EndArray().EndObject();
+  return std::move(w).Take();
+}
+
+std::string PropsJson(const StatusInput& input) {
+  JsonWriter w;
+  w.BeginObject().Key("model_alias").StringOrNull(input.served.name);
+  w.Key("model_path").StringOrNull(input.served.path);
+  w.Key("status").String(engine::NameOf(input.snapshot.state));
+  w.Key("build_info").String(fmt::format("tenfold {}", kVersion));
+  w.Key("modalities").BeginObject().Key("vision").Bool(false).Key("audio").Bool(false).EndObject();
+  if (input.model != nullptr) {
+    const engine::ModelInfo& m = *input.model;
+    const tokenizer::Tokenizer& t = *m.tokenizer;
+    const auto text = [&](tokenizer::TokenId id) { return id < 0 ? std::string() : t.TokenBytes(id, true); };
+    w.Key("total_slots").Int(input.snapshot.optimization.parallel);
+    w.Key("chat_template").String(m.chat_template);
+    w.Key("bos_token").String(text(t.bos())).Key("eos_token").String(text(t.eos()));
+    w.Key("default_generation_settings").BeginObject().Key("n_ctx").Int(m.max_context);
+    w.Key("params").BeginObject().Key("temperature").Double(1).Key("top_k").Int(0).Key("top_p").Double(1);
+    w.Key("min_p").Double(0).Key("n_predict").Int(-1).EndObject().EndObject();
+  }
+  w.EndObject();
+  return std::move(w).Take();
+}
+
+}  // namespace tenfold::server

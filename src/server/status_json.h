@@ -1,0 +1,39 @@
+// What probes, dashboards and model lists read, as JSON made from a snapshot. Pure: no sockets, no engine calls.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/engine.h"
+#include "server/http_message.h"
+
+namespace tenfold::server {
+
+// What is known about the served model before it is loaded.
+struct ServedModel {
+  std::string name;  // "" when none is configured
+  std::string path;
+};
+
+struct StatusInput {
+  engine::Snapshot snapshot;
+  ServedModel served;
+  const engine::ModelInfo* model = nullptr;  // null when not ready
+  int64_t held = 0;                          // requests that wait for the load
+  bool draining = false;
+};
+
+HttpResponse HealthResponse(const StatusInput& input);  // 200 ready, not_loaded; 503 loading, error
+HttpResponse LiveResponse(const StatusInput& input);    // 503 when the loop is stuck with work waiting
+HttpResponse ReadyResponse(const StatusInput& input);   // 200 when a request would be accepted now
+std::string ModelsJson(const StatusInput& input);       // OpenAI's list of at most one
+std::string ModelJson(const StatusInput& input);        // the one, as GET /v1/models/{id} gives it
+std::string PropsJson(const StatusInput& input);        // llama-server's /props, as far as it applies
+
+// With work waiting and no step for this long, the loop counts as stuck. A step of a large model on few cores can
+// take several seconds; nothing honest takes a minute.
+inline constexpr int64_t kStuckUs = 60'000'000;
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+}  // namespace tenfold::server
