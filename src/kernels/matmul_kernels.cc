@@ -10,8 +10,9 @@ const MatmulKernels& MatmulKernelsOf(Isa isa) {
     case Isa::kScalar:
       return kMatmulScalar;
     case Isa::kAvx2:
-    case Isa::kAvxVnni:
       return kMatmulAvx2;
+    case Isa::kAvxVnni:
+      return kMatmulAvxVnni;
     case Isa::kAvx512Vnni:
       return kMatmulAvx512Vnni;
   }

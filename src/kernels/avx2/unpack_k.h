@@ -1,9 +1,9 @@
 // Super-blocks of Q4_K and Q6_K panels taken apart, for the AVX2 and AVX-VNNI kernels.
 //
 // With 16 registers there is no room to unpack nibbles beside the accumulators of several tokens, so 256 columns of a
-// panel are unpacked into 4 KB of L1 first, exactly, and read from there by every token. That costs about 45 cycles for
-// 64 bytes times 36 lines; one token alone still consumes more bytes per second than memory delivers.
-// Everything is static; see ymm.h.
+// panel are unpacked into 4 KB of L1 first, exactly, and read from there by every token. One token alone still consumes
+// 33 (Q4_K) to 41 (Q6_K) GB/s of packed weights from cache (one Zen 5 core), which is more than a core reads from
+// memory. Everything is static; see ymm.h.
 #pragma once
 
 #include "kernels/avx2/ymm.h"
@@ -77,6 +77,33 @@ TENFOLD_YMM_INLINE void DecodeQ4KMins(const uint8_t* sb, const Q4KScaleBytes& by
     for (int r = 0; r < 2; ++r) {
       _mm256_store_ps(min[j] + 8 * r, _mm256_mul_ps(BytesToFloats(bytes.min[j] + 8 * r), dmin[r]));
     }
+  }
+}
+
+// c (M, 16) -= mins times the records' scaled sums of 32 columns.
+template <int M>
+TENFOLD_YMM_INLINE void SubtractMins(const float (*min)[16], const uint8_t* records, float* c, int64_t c_stride) {
+  __m256 acc[M][2];
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    acc[m][0] = _mm256_load_ps(c + m * c_stride);
+    acc[m][1] = _mm256_load_ps(c + m * c_stride + 8);
+  }
+  TENFOLD_UNROLL
+  for (int j = 0; j < 8; ++j) {
+    const __m256 min0 = _mm256_load_ps(min[j]);
+    const __m256 min1 = _mm256_load_ps(min[j] + 8);
+    TENFOLD_UNROLL
+    for (int m = 0; m < M; ++m) {
+      const __m256 x = BroadcastFloat(records + m * layout::kRecordKBytes + layout::kRecordKSum32 + 4 * j);
+      acc[m][0] = _mm256_fnmadd_ps(min0, x, acc[m][0]);
+      acc[m][1] = _mm256_fnmadd_ps(min1, x, acc[m][1]);
+    }
+  }
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    _mm256_store_ps(c + m * c_stride, acc[m][0]);
+    _mm256_store_ps(c + m * c_stride + 8, acc[m][1]);
   }
 }
 
