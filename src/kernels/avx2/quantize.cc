@@ -37,7 +37,7 @@ float QuantizeBlock(const float* x, uint8_t* q, int32_t* sums) {
     }
     const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
     __m256i bytes = _mm256_permutevar8x32_epi32(packed, order);
-    if (zero) bytes = _mm256_setzero_si256();
+    if (zero) bytes = _mm256_setzero_si256();  // even if some are NaN
     Store(q + 32 * i, bytes);
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
     __m256i quads = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
