@@ -1,7 +1,10 @@
 // Activations: memory for the records of a step, and quantisation token by token.
 #include "kernels/activations.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/pack/layout.h"
@@ -50,7 +53,7 @@ Activations::Activations(Activations&&) noexcept = default;
 Activations& Activations::operator=(Activations&&) noexcept = default;
 
 void Activations::Prepare(Isa isa, std::span<const DType> formats, const float* x, int64_t x_stride, int64_t tokens,
-                          int64_t cols) {
+                          int64_t cols, Precision precision) {
   Impl& impl = *impl_;
   impl.kernels = &MatmulKernelsOf(isa);
   impl.x = x;
@@ -64,7 +67,9 @@ void Activations::Prepare(Isa isa, std::span<const DType> formats, const float* 
     if (!r.wanted) continue;
     const auto kind = static_cast<RecordKind>(k);
     r.record_bytes = RecordBytes(kind);
-    r.block_stride = static_cast<size_t>(tokens) * r.record_bytes;
+    r.planes = precision == Precision::kExact && kind != RecordKind::kFloat ? 2 : 1;
+    r.token_bytes = r.record_bytes * static_cast<size_t>(r.planes);
+    r.block_stride = static_cast<size_t>(tokens) * r.token_bytes;
     r.blocks = (cols + RecordColumns(kind) - 1) / RecordColumns(kind);
     const size_t bytes = static_cast<size_t>(r.blocks) * r.block_stride;
     if (bytes <= r.capacity_bytes) continue;
@@ -74,6 +79,29 @@ void Activations::Prepare(Isa isa, std::span<const DType> formats, const float* 
   }
 }
 
+namespace {
+
+// rest[i] = x[i] - what the record of column i holds. Sources: the scales and quants of pack/layout.h.
+void Remainder(RecordKind kind, const float* x, int64_t cols, const uint8_t* records, size_t block_stride,
+               float* rest) {
+  const bool is_k = kind == RecordKind::kK;
+  const int64_t scale_columns = is_k ? layout::kActBlock : 32;
+  const size_t scale_offset = is_k ? layout::kRecordKScale : layout::kRecord8Scale;
+  const int64_t record_columns = RecordColumns(kind);
+  for (int64_t begin = 0; begin < cols; begin += scale_columns) {
+    const uint8_t* record = records + static_cast<size_t>(begin / record_columns) * block_stride;
+    const int64_t inside = begin % record_columns;
+    float scale = 0;
+    std::memcpy(&scale, record + scale_offset + static_cast<size_t>(inside / scale_columns) * sizeof(float),
+                sizeof(float));
+    const auto* q = reinterpret_cast<const int8_t*>(record) + inside;
+    const int64_t n = std::min(scale_columns, cols - begin);
+    for (int64_t i = 0; i < n; ++i) rest[begin + i] = x[begin + i] - scale * static_cast<float>(q[i]);
+  }
+}
+
+}  // namespace
+
 void Activations::Quantize(int64_t begin, int64_t end) {
   const Impl& impl = *impl_;
   const QuantizeFn functions[kRecordKinds] = {impl.kernels->quantize_float, impl.kernels->quantize_8,
@@ -82,8 +110,13 @@ void Activations::Quantize(int64_t begin, int64_t end) {
     const Records& r = impl.records[k];
     if (!r.wanted) continue;
     for (int64_t t = begin; t < end; ++t) {
-      functions[k](impl.x + t * impl.x_stride, impl.cols, r.memory.get() + static_cast<size_t>(t) * r.record_bytes,
-                   r.block_stride);
+      const float* x = impl.x + t * impl.x_stride;
+      uint8_t* records = r.memory.get() + static_cast<size_t>(t) * r.token_bytes;
+      functions[k](x, impl.cols, records, r.block_stride);
+      if (r.planes == 1) continue;
+      std::vector<float> rest(static_cast<size_t>(impl.cols));  // kExact only: the price of a token is elsewhere
+      Remainder(static_cast<RecordKind>(k), x, impl.cols, records, r.block_stride, rest.data());
+      functions[k](rest.data(), impl.cols, records + r.record_bytes, r.block_stride);
     }
   }
 }

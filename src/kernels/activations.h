@@ -21,12 +21,15 @@ struct FreeDeleter {
   void operator()(uint8_t* p) const;
 };
 
-// Records of one kind: (blocks, tokens) records of record_bytes, block_stride bytes from block to block.
+// Records of one kind: (blocks, tokens, planes) records of record_bytes, block_stride bytes from block to block.
+// To a kernel the two planes of a token are two tokens; their products are added afterwards.
 struct Records {
   bool wanted = false;
   std::unique_ptr<uint8_t, FreeDeleter> memory;  // 64-byte aligned, kept between steps
   size_t capacity_bytes = 0;
   size_t record_bytes = 0;
+  int planes = 1;
+  size_t token_bytes = 0;  // planes * record_bytes
   size_t block_stride = 0;
   int64_t blocks = 0;
 };

@@ -41,6 +41,14 @@ void Finish(Epilogue epilogue, const float* c, int64_t c_stride, int64_t tokens,
   }
 }
 
+// c: (tokens, 2, n) products of the two planes of each token; afterwards (tokens, n), their sums.
+void AddPlanes(float* c, int64_t tokens, int64_t n) {
+  for (int64_t t = 0; t < tokens; ++t) {
+    const float* pair = c + 2 * t * n;
+    for (int64_t i = 0; i < n; ++i) c[t * n + i] = pair[i] + pair[n + i];
+  }
+}
+
 }  // namespace
 
 // One matrix of a job and how to multiply with it.
@@ -103,7 +111,6 @@ void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
     }
   }
   p.token_block = std::min(p.tokens, p.gather ? kGatherBlock : kTokenBlock);
-  p.c_bytes = static_cast<size_t>(p.token_block * kTilePanels * kPanelRows) * sizeof(float);
   const auto prepare = [&](const PackedMatrix& w) {
     TENFOLD_CHECK(w.cols == job.x->cols(), "weights and activations differ in columns");
     const FormatKernels& kernels = KernelsOf(isa_, w.format);
@@ -113,8 +120,11 @@ void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
                     .panel_bytes = PanelBytes(w.format, w.cols),
                     .fn = panel ? kernels.panel : kernels.direct,
                     .records = &job.x->impl().For(w.format)};
+    p.c_bytes =
+        std::max(p.c_bytes,
+                 static_cast<size_t>(p.token_block * side.records->planes * kTilePanels * kPanelRows) * sizeof(float));
     if (p.gather) {
-      const size_t bytes = static_cast<size_t>(side.records->blocks * p.token_block) * side.records->record_bytes;
+      const size_t bytes = static_cast<size_t>(side.records->blocks * p.token_block) * side.records->token_bytes;
       p.gather_bytes = std::max(p.gather_bytes, RoundUpToLine(bytes));
     }
     return side;
@@ -176,7 +186,7 @@ void MatmulPlan::RunItem(int64_t item, uint8_t* scratch) const {
 // The records of `tokens` tokens of the job from its token `first` on: in place, or copied to `gathered`.
 MatmulPlan::RecordsView MatmulPlan::View(const Prepared& p, const Records& records, int64_t first, int64_t tokens,
                                          uint8_t* gathered) {
-  const size_t bytes = records.record_bytes;
+  const size_t bytes = records.token_bytes;
   if (!p.gather) {
     return {records.memory.get() + static_cast<size_t>(p.first_token + first) * bytes, records.block_stride};
   }
@@ -202,8 +212,9 @@ void MatmulPlan::RunTile(const Prepared& p, int64_t panel, int panels, int64_t f
              .cols = side.w->cols,
              .records = records.base,
              .block_stride = records.block_stride,
-             .tokens = tokens,
+             .tokens = tokens * side.records->planes,
              .c = c});
+    if (side.records->planes == 2) AddPlanes(c, tokens, panels * kPanelRows);
   };
   auto* c = reinterpret_cast<float*>(scratch);
   multiply(p.first, view, c);

@@ -19,8 +19,8 @@ namespace tenfold::kernels {
 struct Records;  // activations.h, private
 
 // Which of two roundings products use. kExact: weights unpacked exactly, results independent of batch size and
-// neighbours. kFast: from kPanelMinTokens tokens on, K-quant weights are requantised to int8 panels in cache (faster,
-// NMSE <= 5e-5 against exact).
+// neighbours; with activations prepared as kExact, also nearly free of activation rounding. kFast: from kPanelMinTokens
+// tokens on, K-quant weights are requantised to int8 panels in cache (faster, NMSE <= 5e-5 against exact).
 enum class Precision { kFast, kExact };
 // Token count from which kFast takes the panel path.
 int64_t PanelMinTokens(Isa isa, tensor::DType format);
@@ -37,8 +37,10 @@ class Activations {
   // Makes room for `tokens` rows of `cols` for all the weight formats in `formats`; then Quantize may be called once
   // for each token, from any thread, and is done with x when it returns. x: (tokens, cols) floats, row stride x_stride
   // elements, filled by the time Quantize runs.
+  // kExact keeps every activation in two int8 planes, the second holding what the first left over: twice the
+  // multiplications, 1/250 of the rounding. (F16 and F32 weights meet float activations either way.)
   void Prepare(Isa isa, std::span<const tensor::DType> formats, const float* x, int64_t x_stride, int64_t tokens,
-               int64_t cols);
+               int64_t cols, Precision precision = Precision::kFast);
   // Quantises tokens [begin, end). Any thread; different tokens concurrently.
   void Quantize(int64_t begin, int64_t end);
 

@@ -100,7 +100,7 @@ void Step::Quantise(kernels::Activations& act, std::span<const kernels::PackedMa
   std::array<tensor::DType, 4> formats;
   TENFOLD_CHECK(consumers.size() <= formats.size(), "more consumers than any phase has");
   for (size_t i = 0; i < consumers.size(); ++i) formats[i] = consumers[i]->format;
-  act.Prepare(isa_, {formats.data(), consumers.size()}, x, cols, n, cols);
+  act.Prepare(isa_, {formats.data(), consumers.size()}, x, cols, n, cols, precision_);
 }
 
 void Step::Normalise(const float* weight, std::span<const kernels::PackedMatrix* const> consumers) {
