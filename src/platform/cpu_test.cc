@@ -154,8 +154,9 @@ TEST_F(FakeRoot, ContainerThatSeesItsOwnCgroupAtTheMountPoint) {
   MountV2("/docker/abc");
   Write("/proc/self/cgroup", "0::/docker/abc/child");
   Write("/sys/fs/cgroup/cpu.max", "200000 100000");
-  Write("/sys/fs/cgroup/child/cpu.max", "400000 100000");
-  EXPECT_EQ(Detect().quota_cpus, 2);
+  Write("/sys/fs/cgroup/child/cpu.max", "150000 100000");
+  EXPECT_EQ(Detect().quota_cpus, 1.5);
+  Write("/sys/outside/cpu.max", "100000 100000");   // where a ".." that is taken literally would lead
   Write("/proc/self/cgroup", "0::/../../outside");  // our cgroup lies above the namespace's root
   EXPECT_EQ(Detect().quota_cpus, 2);
 }
