@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "api/text_request.h"
@@ -56,10 +57,13 @@ void WriteContent(JsonWriter& w, const std::vector<TokenInfo>& tokens) {
 }
 
 double Ms(int64_t us) { return static_cast<double>(us) / 1000.0; }
+double Rounded(double value) { return std::round(value * 1000) / 1000; }
 
 // Milliseconds a token and tokens a second; 0 where there is nothing to divide by.
-double PerToken(int64_t us, int64_t tokens) { return tokens > 0 ? Ms(us) / static_cast<double>(tokens) : 0; }
-double PerSecond(int64_t us, int64_t tokens) { return us > 0 ? static_cast<double>(tokens) * 1e6 / us : 0; }
+double PerToken(int64_t us, int64_t tokens) { return tokens > 0 ? Rounded(Ms(us) / static_cast<double>(tokens)) : 0; }
+double PerSecond(int64_t us, int64_t tokens) {
+  return us > 0 ? Rounded(static_cast<double>(tokens) * 1e6 / static_cast<double>(us)) : 0;
+}
 
 void WriteUsage(JsonWriter& w, const Usage& usage) {
   w.Key("usage").BeginObject();
@@ -118,6 +122,10 @@ void AnswerWriter::LegacyLogprobs(JsonWriter& w, const std::vector<TokenInfo>& t
   for (const TokenInfo& token : tokens) {
     w.Int(text_offset_chars_);
     for (unsigned char byte : token.bytes) text_offset_chars_ += (byte & 0xC0) != 0x80;  // leads, not continuations
+    if (head_.space_dropped && !token.bytes.empty()) {
+      head_.space_dropped = false;
+      if (token.bytes.front() == ' ') --text_offset_chars_;
+    }
   }
   w.EndArray();
 }

@@ -24,6 +24,7 @@ struct AnswerHead {
   std::string fingerprint;
   bool with_logprobs = false;
   bool include_usage = false;
+  bool space_dropped = false;  // the first token's leading space is not in the text (SPM at the start of a text)
 };
 
 struct Alternative {

@@ -163,6 +163,7 @@ void Generation::Submit(PreparedPrompt prompt) {
   head.fingerprint = fmt::format("tenfold-{}", kVersion);
   head.with_logprobs = options.n_top >= 0;
   head.include_usage = options.include_usage;
+  head.space_dropped = prompt.at_text_start && model_->tokenizer->adds_space_prefix();
   writer_.emplace(std::move(head));
 
   engine::Request request;

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int kPreparationThreads = 2;
 constexpr int64_t kProgressLogUs = 1'000'000;
-constexpr int64_t kFlushUs = 1'000'000;  // for last answers to leave after the work has ended
+constexpr int64_t kFlushUs = 250'000;  // for last answers to reach the kernel, which then delivers them without us
 constexpr int64_t kDrainLookUs = 10'000;
 
 }  // namespace
@@ -115,24 +115,7 @@ void Server::Impl::OnEvents(std::vector<EngineEvent>&& events) {
 }
 
 void Server::Impl::OnState(engine::LoadState state) {
-  const engine::Snapshot s = service->engine.snapshot();
-  switch (state) {
-    case engine::LoadState::kLoading:
-      progress_timer.Start(kProgressLogUs, [this] { LogProgress(); });
-      break;
-    case engine::LoadState::kReady:
-      Log(LogLevel::kInfo,
-          fmt::format("ready: {} in {:.1f} s; {} threads, {}, context {}, {} at a time{}", config.model.name, s.load_s,
-                      s.optimization.threads, s.optimization.isa, s.optimization.n_ctx, s.optimization.parallel,
-                      s.optimization.mlock_reason.empty() ? "" : "; mlock: " + s.optimization.mlock_reason));
-      break;
-    case engine::LoadState::kError:
-      Log(LogLevel::kError, fmt::format("the model could not be loaded: {}", s.error));
-      break;
-    case engine::LoadState::kNotLoaded:
-      Log(LogLevel::kInfo, "the model is not loaded");
-      break;
-  }
+  if (state == engine::LoadState::kLoading) progress_timer.Start(kProgressLogUs, [this] { LogProgress(); });
   service->gate.OnState(state);
 }
 

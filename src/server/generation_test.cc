@@ -1,0 +1,299 @@
+// Answers over real sockets from a tiny random model: streams, stops, log-probabilities, disconnects, ten and more at
+// once.
+#include "server/generation.h"
+
+#include <gtest/gtest.h>
+
+#include "server/test_server.h"
+
+namespace tenfold::server {
+namespace {
+
+class GenerationTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    file_ = new TinyModelFile();
+    file_->Write();
+    server_ = new TestServer(file_->path(), [](Config& c) { c.ping_us = 300'000; });
+    ASSERT_TRUE(server_->AwaitReady());
+  }
+  static void TearDownTestSuite() {
+    delete server_;
+    delete file_;
+  }
+
+  static std::string Completion(const std::string& fields) {
+    return R"({"prompt":"The heron","temperature":0,"ignore_eos":true,)" + fields + "}";
+  }
+  static boost::json::value Ask(const std::string& body, int status = 200) {
+    const TestResponse response = server_->Post("/v1/completions", body);
+    EXPECT_EQ(response.status, status) << response.body;
+    return Json(response.body);
+  }
+  static const boost::json::value& Choice(const boost::json::value& answer) { return answer.at("choices").at(0); }
+
+  static TinyModelFile* file_;
+  static TestServer* server_;
+};
+TinyModelFile* GenerationTest::file_ = nullptr;
+TestServer* GenerationTest::server_ = nullptr;
+
+// The events of a stream as JSON; "[DONE]" and comments are left out but counted.
+struct Events {
+  std::vector<boost::json::value> json;
+  int done = 0;
+  int pings = 0;
+};
+
+Events Parse(const std::string& body) {
+  Events events;
+  for (size_t at = 0; at < body.size();) {
+    const size_t end = body.find("\n\n", at);
+    EXPECT_NE(end, std::string::npos) << "an event without its end";
+    if (end == std::string::npos) break;
+    const std::string event = body.substr(at, end - at);
+    at = end + 2;
+    if (event == "data: [DONE]") {
+      ++events.done;
+    } else if (event[0] == ':') {
+      ++events.pings;
+    } else {
+      EXPECT_EQ(event.substr(0, 6), "data: ");
+      EXPECT_EQ(events.done, 0) << "an event behind [DONE]";
+      events.json.push_back(Json(event.substr(6)));
+    }
+  }
+  return events;
+}
+
+TEST_F(GenerationTest, WholeAnswer) {
+  const boost::json::value answer = Ask(Completion(R"("max_tokens":5)"));
+  EXPECT_EQ(Text(answer.at("object")), "text_completion");
+  EXPECT_EQ(Text(answer.at("model")), "tiny");
+  EXPECT_EQ(Text(Choice(answer).at("finish_reason")), "length");
+  EXPECT_EQ(answer.at("usage").at("completion_tokens"), 5);
+  EXPECT_EQ(answer.at("usage").at("total_tokens"), answer.at("usage").at("prompt_tokens").as_int64() + 5);
+  EXPECT_EQ(answer.at("timings").at("predicted_n"), 5);
+  EXPECT_TRUE(answer.at("timings").as_object().contains("queue_ms"));
+}
+
+TEST_F(GenerationTest, ChatStreamHasItsOrder) {
+  const TestResponse response = server_->Post(
+      "/v1/chat/completions",
+      R"({"model":"tiny","messages":[{"role":"user","content":"hi"}],"temperature":0,"max_tokens":6,"ignore_eos":true,)"
+      R"("stream":true,"stream_options":{"include_usage":true}})");
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(response.Header("Content-Type"), "text/event-stream");
+  EXPECT_EQ(response.Header("Cache-Control"), "no-cache");
+  EXPECT_EQ(response.Header("X-Accel-Buffering"), "no");
+  const Events events = Parse(response.body);
+  EXPECT_EQ(events.done, 1);
+  ASSERT_GE(events.json.size(), 3u);
+  const auto delta = [&](size_t i) { return Choice(events.json[i]).at("delta").as_object(); };
+  EXPECT_EQ(Text(delta(0).at("role")), "assistant");
+  EXPECT_EQ(Text(delta(0).at("content")), "");
+  const size_t n = events.json.size();
+  for (size_t i = 1; i + 2 < n; ++i) {
+    EXPECT_NE(Text(delta(i).at("content")), "");
+    EXPECT_TRUE(Choice(events.json[i]).at("finish_reason").is_null());
+  }
+  EXPECT_TRUE(delta(n - 2).empty());
+  EXPECT_EQ(Text(Choice(events.json[n - 2]).at("finish_reason")), "length");
+  EXPECT_TRUE(events.json[n - 1].at("choices").as_array().empty());
+  EXPECT_EQ(events.json[n - 1].at("usage").at("completion_tokens"), 6);
+  for (const boost::json::value& event : events.json) EXPECT_EQ(event.at("id"), events.json[0].at("id"));
+}
+
+TEST_F(GenerationTest, StreamAndWholeSayTheSame) {
+  const std::string whole = Text(Choice(Ask(Completion(R"("max_tokens":60)"))).at("text"));
+  const TestResponse response = server_->Post("/v1/completions", Completion(R"("max_tokens":60,"stream":true)"));
+  std::string streamed;
+  for (const boost::json::value& event : Parse(response.body).json) {
+    streamed += Text(Choice(event).at("text"));
+  }
+  EXPECT_EQ(streamed, whole);
+  EXPECT_FALSE(whole.empty());
+}
+
+TEST_F(GenerationTest, StopStringsAcrossTokensCutTheText) {
+  const std::string whole = Text(Choice(Ask(Completion(R"("max_tokens":60)"))).at("text"));
+  // Two ASCII neighbours somewhere in the middle of the text, which no token boundary respects for sure.
+  size_t at = 10;
+  while (at + 4 < whole.size() &&
+         !(std::isalnum(static_cast<unsigned char>(whole[at])) &&
+           std::isalnum(static_cast<unsigned char>(whole[at + 1])) && whole.find(whole.substr(at, 2)) == at)) {
+    ++at;
+  }
+  ASSERT_LT(at + 4, whole.size()) << whole;
+  const std::string stop = whole.substr(at, 2);
+  const std::string fields = R"("max_tokens":60,"stop":[")" + stop + R"("])";
+  const boost::json::value answer = Ask(Completion(fields));
+  EXPECT_EQ(Text(Choice(answer).at("text")), whole.substr(0, at));
+  EXPECT_EQ(Text(Choice(answer).at("finish_reason")), "stop");
+  EXPECT_LT(answer.at("usage").at("completion_tokens").as_int64(), 60);
+  const Events events = Parse(server_->Post("/v1/completions", Completion(fields + R"(,"stream":true)")).body);
+  std::string streamed;
+  for (const boost::json::value& event : events.json) streamed += Text(Choice(event).at("text"));
+  EXPECT_EQ(streamed, whole.substr(0, at));
+  EXPECT_EQ(events.done, 1);
+}
+
+TEST_F(GenerationTest, EndOfGenerationStops) {
+  // Without ignore_eos a random model draws its end token sooner or later; with it, never.
+  const boost::json::value answer = Ask(R"({"prompt":"x","temperature":2,"seed":3,"max_tokens":16000})");
+  EXPECT_EQ(Text(Choice(answer).at("finish_reason")), "stop");
+}
+
+TEST_F(GenerationTest, SeedsRepeat) {
+  const auto text = [&](const char* seed) {
+    return Text(
+        Choice(Ask(R"({"prompt":"x","max_tokens":30,"ignore_eos":true,"seed":)" + std::string(seed) + "}")).at("text"));
+  };
+  EXPECT_EQ(text("5"), text("5"));
+  EXPECT_NE(text("5"), text("6"));
+}
+
+TEST_F(GenerationTest, LogprobsOfEveryToken) {
+  const boost::json::value answer = Ask(Completion(R"("max_tokens":8,"logprobs":3)"));
+  const boost::json::object& logprobs = Choice(answer).at("logprobs").as_object();
+  EXPECT_EQ(logprobs.at("tokens").as_array().size(), 8u);
+  EXPECT_EQ(logprobs.at("text_offset").as_array().size(), 8u);
+  const boost::json::array& content = logprobs.at("content").as_array();
+  ASSERT_EQ(content.size(), 8u);
+  for (const boost::json::value& token : content) {
+    ASSERT_EQ(token.at("top_logprobs").as_array().size(), 3u);
+    // Greedy: the drawn token is the likeliest.
+    EXPECT_EQ(token.at("top_logprobs").at(0).at("id"), token.at("id"));
+    EXPECT_EQ(token.at("top_logprobs").at(0).at("logprob"), token.at("logprob"));
+    EXPECT_LE(token.at("logprob").to_number<double>(), 0);
+  }
+  size_t streamed = 0;
+  const Events events =
+      Parse(server_->Post("/v1/completions", Completion(R"("max_tokens":8,"logprobs":0,"stream":true)")).body);
+  for (const boost::json::value& event : events.json) {
+    if (Choice(event).at("logprobs").is_object()) {
+      streamed += Choice(event).at("logprobs").at("content").as_array().size();
+    }
+  }
+  EXPECT_EQ(streamed, 8u);
+}
+
+TEST_F(GenerationTest, ErrorsBeforeTheFirstTokenArePlainHttp) {
+  const TestResponse bad = server_->Post("/v1/completions", R"({"prompt":[1,99999],"stream":true})");
+  EXPECT_EQ(bad.status, 400);
+  EXPECT_EQ(bad.Header("Content-Type"), "application/json");
+  EXPECT_EQ(Text(Json(bad.body).at("error").at("param")), "prompt");
+  const boost::json::value long_one = Ask(R"({"prompt":[1,2,3],"max_tokens":16382,"stream":true})", 400);
+  EXPECT_EQ(Text(long_one.at("error").at("type")), "exceed_context_size_error");
+  EXPECT_EQ(long_one.at("error").at("n_prompt_tokens"), 3);
+  EXPECT_EQ(long_one.at("error").at("n_ctx"), 16384);
+  EXPECT_EQ(Text(Ask(R"({"prompt":"a","model":"gpt-4"})", 404).at("error").at("code")), "model_not_found");
+  Ask(R"({"prompt":[]})", 400);
+  Ask(R"({"prompt":""})", 400);  // this vocabulary has no BOS to begin with
+  Ask("{", 400);
+}
+
+TEST_F(GenerationTest, TokenizeRoundTrip) {
+  const std::string text = "Gr\xC3\xBC\xC3\x9F dich, <|im_start|>heron";
+  const TestResponse tokens = server_->Post("/tokenize", "{\"content\":\"" + text + "\"}");
+  ASSERT_EQ(tokens.status, 200);
+  const TestResponse back = server_->Post("/detokenize", tokens.body);
+  EXPECT_EQ(Text(Json(back.body).at("content")), text);
+  EXPECT_EQ(server_->Post("/detokenize", R"({"tokens":[512]})").status, 400);
+}
+
+// The engine's work must stop when the client hangs up: it would take many times longer than we wait.
+void ExpectCancelled(TestServer* server, const std::string& body, const std::string& await) {
+  const auto decode = [&] { return server->Metric("tenfold_cancelled_total{model_name=\"tiny\",where=\"decode\"}"); };
+  const double before = decode();
+  {
+    TestClient client(server->port());
+    client.Request("POST", "/v1/completions", body);
+    if (await.empty()) {
+      ASSERT_TRUE(Eventually([&] { return server->engine().snapshot().running > 0; }));
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    } else {
+      ASSERT_NE(client.Await(await), std::string::npos);
+    }
+  }
+  EXPECT_TRUE(Eventually([&] { return decode() == before + 1; }));
+  EXPECT_TRUE(Eventually([&] { return server->engine().snapshot().running == 0; }));
+  const uint64_t steps = server->engine().snapshot().steps_total;
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_EQ(server->engine().snapshot().steps_total, steps) << "the loop still works";
+}
+
+TEST_F(GenerationTest, DisconnectStopsAStream) {
+  ExpectCancelled(server_, R"({"prompt":[1,2,3],"max_tokens":16000,"ignore_eos":true,"stream":true})", "data: ");
+}
+
+TEST_F(GenerationTest, DisconnectStopsAWholeAnswer) {
+  ExpectCancelled(server_, R"({"prompt":[1,2,3],"max_tokens":16000,"ignore_eos":true})", "");
+}
+
+TEST_F(GenerationTest, AClientThatReadsNothingIsDropped) {
+  TestClient client(server_->port());
+  client.Request("POST", "/v1/completions",
+                 R"({"prompt":[1,2,3],"max_tokens":16000,"ignore_eos":true,"stream":true,"logprobs":100})");
+  ASSERT_TRUE(Eventually([&] { return server_->engine().snapshot().running > 0; }));
+  // 16,000 tokens with a hundred alternatives each are far more than all buffers between us hold.
+  EXPECT_TRUE(Eventually([&] { return server_->engine().snapshot().running == 0; }));
+  EXPECT_EQ(server_->Get("/livez").status, 200);
+  const TestResponse rest = client.Read();
+  EXPECT_EQ(rest.body.find("[DONE]"), std::string::npos);
+}
+
+// 32 different requests, streaming and not, chat and completion: each gets what it gets alone.
+TEST_F(GenerationTest, ManyAtOnceGetWhatEachGetsAlone) {
+  constexpr int kUsers = 32;
+  const auto ask = [&](int user) {
+    const bool chat = user % 2 == 0;
+    const bool stream = user % 3 == 0;
+    const std::string content = "user " + std::to_string(user) + std::string(static_cast<size_t>(user) * 3, 'z');
+    const std::string prompt =
+        chat ? R"("messages":[{"role":"user","content":")" + content + R"("}])" : R"("prompt":")" + content + "\"";
+    const std::string body = "{" + prompt + R"(,"max_tokens":)" + std::to_string(20 + user) +
+                             R"(,"temperature":0.7,"seed":)" + std::to_string(user) +
+                             R"(,"ignore_eos":true,"stream":)" + (stream ? "true" : "false") + "}";
+    const TestResponse response = server_->Post(chat ? "/v1/chat/completions" : "/v1/completions", body);
+    EXPECT_EQ(response.status, 200) << response.body;
+    const char* whole_key = chat ? "message" : "text";
+    std::string text;
+    if (!stream) {
+      const boost::json::value answer = Json(response.body);
+      return chat ? Text(Choice(answer).at(whole_key).at("content")) : Text(Choice(answer).at(whole_key));
+    }
+    for (const boost::json::value& event : Parse(response.body).json) {
+      if (!chat) {
+        text += Text(Choice(event).at("text"));
+      } else if (const auto* content_json = Choice(event).at("delta").as_object().if_contains("content")) {
+        text += Text(*content_json);
+      }
+    }
+    return text;
+  };
+  std::vector<std::string> alone(kUsers);
+  for (int user = 0; user < kUsers; ++user) alone[static_cast<size_t>(user)] = ask(user);
+  std::vector<std::string> together(kUsers);
+  std::vector<std::thread> threads;
+  for (int user = 0; user < kUsers; ++user) {
+    threads.emplace_back([&, user] { together[static_cast<size_t>(user)] = ask(user); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int user = 0; user < kUsers; ++user) {
+    EXPECT_EQ(together[static_cast<size_t>(user)], alone[static_cast<size_t>(user)]) << "user " << user;
+    EXPECT_FALSE(alone[static_cast<size_t>(user)].empty());
+  }
+}
+
+TEST(ParseBody, PromptsOfBothShapes) {
+  const auto chat = ParseBody(api::Shape::kChat, R"({"messages":[{"role":"user","content":"a"}]})");
+  ASSERT_TRUE(chat.ok());
+  EXPECT_EQ(std::get<std::vector<api::ChatMessage>>(chat->prompt).at(0).content, "a");
+  const auto ids = ParseBody(api::Shape::kCompletion, R"({"prompt":[4]})");
+  ASSERT_TRUE(ids.ok());
+  EXPECT_EQ(std::get<std::vector<int32_t>>(ids->prompt).at(0), 4);
+}
+
+}  // namespace
+}  // namespace tenfold::server

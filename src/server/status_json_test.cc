@@ -1,0 +1,95 @@
+// Health in every state, from snapshots made by hand.
+#include "server/status_json.h"
+
+#include <gtest/gtest.h>
+
+#include "server/test_server.h"
+
+namespace tenfold::server {
+namespace {
+
+StatusInput Input(engine::LoadState state) {
+  StatusInput input;
+  input.snapshot.state = state;
+  input.served = {"m", "/models/m.gguf"};
+  return input;
+}
+
+std::string HeaderOf(const HttpResponse& response, const std::string& name) {
+  for (const auto& [key, value] : response.headers) {
+    if (key == name) return value;
+  }
+  return "";
+}
+
+TEST(StatusJson, Loading) {
+  StatusInput input = Input(engine::LoadState::kLoading);
+  input.snapshot.progress = 0.25;
+  input.snapshot.stage = "packing weights";
+  input.snapshot.load_eta_s = 6.2;
+  input.held = 3;
+  const HttpResponse health = HealthResponse(input);
+  EXPECT_EQ(health.status, 503);
+  EXPECT_EQ(HeaderOf(health, "Retry-After"), "7");
+  const boost::json::value json = Json(health.body);
+  EXPECT_EQ(Text(json.at("status")), "loading");
+  EXPECT_EQ(json.at("progress"), 0.25);
+  EXPECT_EQ(Text(json.at("stage")), "packing weights");
+  EXPECT_EQ(json.at("eta_s"), 6.2);
+  EXPECT_EQ(json.at("queue_depth"), 3);
+  EXPECT_EQ(ReadyResponse(input).status, 503);
+  EXPECT_EQ(LiveResponse(input).status, 200);
+  input.snapshot.load_eta_s = -1;
+  EXPECT_TRUE(Json(HealthResponse(input).body).at("eta_s").is_null());
+}
+
+TEST(StatusJson, ErrorHasTheReason) {
+  StatusInput input = Input(engine::LoadState::kError);
+  input.snapshot.error = "m.gguf: no such file";
+  const HttpResponse health = HealthResponse(input);
+  EXPECT_EQ(health.status, 503);
+  EXPECT_NE(HeaderOf(health, "Retry-After"), "");
+  EXPECT_EQ(Text(Json(health.body).at("error").at("message")), "m.gguf: no such file");
+  EXPECT_EQ(ReadyResponse(input).status, 503);
+}
+
+TEST(StatusJson, NotLoadedIsReadyWhereARequestWouldLoad) {
+  StatusInput input = Input(engine::LoadState::kNotLoaded);
+  EXPECT_EQ(HealthResponse(input).status, 200);
+  EXPECT_EQ(ReadyResponse(input).status, 200);
+  input.served = {};
+  EXPECT_EQ(HealthResponse(input).status, 200);
+  EXPECT_EQ(ReadyResponse(input).status, 503);
+}
+
+TEST(StatusJson, Ready) {
+  StatusInput input = Input(engine::LoadState::kReady);
+  input.snapshot.kv_pages_total = 8;
+  input.snapshot.kv_pages_used = 2;
+  input.snapshot.waiting = 4;
+  input.snapshot.running = 5;
+  input.snapshot.last_step_age_us = 1'500'000;
+  input.snapshot.optimization.mlock_asked = true;
+  input.snapshot.optimization.mlock_reason = "the limit is 8 MiB";
+  const boost::json::value json = Json(HealthResponse(input).body);
+  EXPECT_EQ(json.at("kv_use"), 0.25);
+  EXPECT_EQ(json.at("queue_depth"), 4);
+  EXPECT_EQ(json.at("running"), 5);
+  EXPECT_EQ(json.at("last_step_age_s"), 1.5);
+  EXPECT_EQ(Text(json.at("optimization").at("mlock").at("reason")), "the limit is 8 MiB");
+  EXPECT_FALSE(json.as_object().contains("progress"));
+  EXPECT_EQ(ReadyResponse(input).status, 200);
+  input.draining = true;
+  EXPECT_EQ(ReadyResponse(input).status, 503);
+}
+
+TEST(StatusJson, StuckIsNotAlive) {
+  StatusInput input = Input(engine::LoadState::kReady);
+  input.snapshot.last_step_age_us = kStuckUs + 1;
+  EXPECT_EQ(LiveResponse(input).status, 200) << "nothing to do is not stuck";
+  input.snapshot.work_pending = true;
+  EXPECT_EQ(LiveResponse(input).status, 503);
+}
+
+}  // namespace
+}  // namespace tenfold::server
