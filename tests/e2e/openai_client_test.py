@@ -14,7 +14,8 @@ import unittest
 import harness
 
 HERE = pathlib.Path(__file__).resolve().parent / "node"
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ECONNRESET", "ENETUNREACH", "ERR_SOCKET_TIMEOUT")
+UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ECONNRESET", "ENETUNREACH", "ERR_SOCKET_TIMEOUT",
+               "CERT_IN_CHAIN", "UNABLE_TO_VERIFY", "UNABLE_TO_GET_ISSUER")
 
 
 def install(folder):
@@ -46,7 +47,7 @@ class OpenAiClientTest(unittest.TestCase):
         command = ["node", "--test", f"--test-name-pattern={pattern}", "client_test.mjs"]
         done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertNotIn("# pass 0\n", done.stdout.replace("ℹ", "#"))
+        self.assertRegex(done.stdout, r"(?m)^\W*pass [1-9]", "no test matched the pattern")
 
     def test_open_server(self):
         with harness.ready_server(self.model, "-c", "512") as server:
