@@ -33,8 +33,8 @@ template <int M, int N>
 TENFOLD_YMM_INLINE void AddQuads(const Quants& q, int begin, const uint8_t* x, Sums<M>& acc16) {
   TENFOLD_UNROLL
   for (int quad = 0; quad < N; ++quad) {
-    const __m256i w0 = Load(q.at[begin + quad]);
-    const __m256i w1 = Load(q.at[begin + quad] + 32);
+    const __m256i w0 = Load(q.Quad(begin + quad));
+    const __m256i w1 = Load(q.Quad(begin + quad) + 32);
     TENFOLD_UNROLL
     for (int m = 0; m < M; ++m) {
       const __m256i xm = BroadcastQuad(x + m * kRecordKBytes + 4 * quad);

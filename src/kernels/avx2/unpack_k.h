@@ -12,7 +12,8 @@ namespace tenfold::kernels::ymm {
 
 // 16 rows x 256 columns of unsigned quants, [quad in column order][row][4]: 0..15 for Q4_K, 0..63 for Q6_K.
 struct alignas(64) Quants {
-  uint8_t at[64][layout::kLine];
+  uint8_t bytes[64 * layout::kLine];
+  const uint8_t* Quad(int quad) const { return bytes + quad * layout::kLine; }
 };
 
 TENFOLD_YMM_INLINE void UnpackQ4K(const uint8_t* sb, Quants* out) {
@@ -21,7 +22,7 @@ TENFOLD_YMM_INLINE void UnpackQ4K(const uint8_t* sb, Quants* out) {
   for (int group = 0; group < 4; ++group) {
     for (int i = 0; i < 8 * layout::kLine; i += 32, from += 32) {
       const __m256i q = Load(from);
-      uint8_t* const to = out->at[16 * group] + i;
+      uint8_t* const to = out->bytes + 16 * layout::kLine * group + i;
       Store(to, _mm256_and_si256(q, low4));
       Store(to + 8 * layout::kLine, _mm256_and_si256(_mm256_srli_epi16(q, 4), low4));
     }
@@ -36,7 +37,7 @@ TENFOLD_YMM_INLINE void UnpackQ6K(const uint8_t* sb, Quants* out) {
       const __m256i a = Load(from + i);
       const __m256i b = Load(from + layout::kQ6KPlaneBytes + i);
       const __m256i c = Load(from + 2 * layout::kQ6KPlaneBytes + i);
-      uint8_t* const to = out->at[32 * half] + i;
+      uint8_t* const to = out->bytes + 4 * layout::kQ6KPlaneBytes * half + i;
       Store(to, _mm256_and_si256(a, low6));
       Store(to + layout::kQ6KPlaneBytes, _mm256_and_si256(b, low6));
       Store(to + 2 * layout::kQ6KPlaneBytes, _mm256_and_si256(c, low6));
