@@ -3,29 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
-#include <numeric>
+
+#include "stats/summary.h"
 
 namespace tenfold::bench {
 namespace {
 
-double QuantileOf(const std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const size_t low = static_cast<size_t>(at);
-  const size_t high = std::min(low + 1, sorted.size() - 1);
-  return sorted[low] + (at - static_cast<double>(low)) * (sorted[high] - sorted[low]);
-}
-
-Spread Describe(std::vector<double> values) {
-  Spread spread;
-  if (values.empty()) return spread;
-  std::sort(values.begin(), values.end());
-  spread.mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-  spread.median = QuantileOf(values, 0.5);
-  spread.p95 = QuantileOf(values, 0.95);
-  spread.min = values.front();
-  spread.max = values.back();
-  return spread;
+Spread Describe(const std::vector<double>& values) {
+  if (values.empty()) return {};
+  return {.mean = stats::Mean(values),
+          .median = stats::Median(values),
+          .p95 = stats::Percentile(values, 95),
+          .min = stats::Percentile(values, 0),
+          .max = stats::Percentile(values, 100)};
 }
 
 std::string FailureOf(const UserResult& user) {
@@ -63,10 +53,10 @@ LoadSummary Summarise(const LoadResult& result, int64_t timeout_us) {
     summary.prompt_tokens += user.prompt_tokens;
     summary.tokens_estimated |= user.tokens_estimated;
   }
-  summary.response_s = Describe(std::move(response_s));
-  summary.first_token_s = Describe(std::move(first_token_s));
-  summary.tokens_per_s = Describe(std::move(tokens_per_s));
-  summary.gap_ms = Describe(std::move(gap_ms));
+  summary.response_s = Describe(response_s);
+  summary.first_token_s = Describe(first_token_s);
+  summary.tokens_per_s = Describe(tokens_per_s);
+  summary.gap_ms = Describe(gap_ms);
   summary.wall_s = static_cast<double>(result.wall_us) / 1e6;
   if (summary.wall_s > 0) summary.total_tokens_per_s = static_cast<double>(summary.tokens) / summary.wall_s;
   return summary;
