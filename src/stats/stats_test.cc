@@ -86,6 +86,13 @@ TEST(ComparePairs, TooFewPairsAdmitTheirCoverage) {
   EXPECT_NEAR(one->coverage, 0, 1e-12);
 }
 
+TEST(ComparePairs, LessCoverageIsATighterInterval) {
+  const auto r = ComparePairs(Samples{1, 2, 3, 4}, Samples(4, 1), 0.1);
+  EXPECT_EQ(r->low, 2);
+  EXPECT_EQ(r->high, 3);
+  EXPECT_NEAR(r->coverage, 0.375, 1e-12);
+}
+
 TEST(ComparePairs, OneOutlierDoesNotMoveTheVerdict) {
   Samples a(20, 1.1);
   const Samples b(20, 1.0);
