@@ -1,3 +1,4 @@
+// Tests of summary.h and paired.h: against published tables, and the promise of coverage itself.
 #include <gtest/gtest.h>
 
 #include <cmath>
