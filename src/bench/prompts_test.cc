@@ -20,7 +20,7 @@ TEST(BuiltInPrompts, AllDifferentFromTheFirstWordsOn) {
 TEST(BuiltInPrompts, AboutOneLength) {
   for (const std::string& prompt : BuiltInPrompts(16)) {
     const auto words = std::count(prompt.begin(), prompt.end(), ' ') + 1;
-    EXPECT_GE(words, 58) << prompt;
+    EXPECT_GE(words, 64) << prompt;
     EXPECT_LE(words, 76) << prompt;
   }
 }
