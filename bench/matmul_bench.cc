@@ -84,9 +84,8 @@ void Register(Isa isa, tensor::DType format, const char* name, kernels::TileFn f
   for (const int64_t cols : kWidths) {
     for (const int64_t tokens : kTokenCounts) {
       const std::string full = std::string(name) + "/" + std::to_string(cols) + "/" + std::to_string(tokens);
-      benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
-        RunTile(state, isa, format, fn, cols, tokens);
-      })->UseRealTime();
+      benchmark::RegisterBenchmark(full.c_str(),
+                                   [=](benchmark::State& state) { RunTile(state, isa, format, fn, cols, tokens); });
     }
   }
 }

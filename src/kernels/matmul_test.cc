@@ -132,18 +132,19 @@ double Nmse(const std::vector<float>& got, const std::vector<double>& want) {
   return error / size;
 }
 
+// Gaussian weights, quantised: int8 with a scale per 128 columns loses 3.9e-5 of their power.
 TEST_P(MatmulOn, PanelsStayNearExact) {
   for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
     const int64_t least = PanelMinTokens(GetParam(), format);
     if (least == INT64_MAX) continue;
     for (const int64_t rows : {64, 85}) {
-      const Case c(format, rows, 1280, 61);
+      const Case c(format, rows, 1280, 61, Fill::kGaussian);
       for (int64_t tokens = least; tokens <= 61; ++tokens) {
         const std::vector<float> y = c.RunOn(GetParam(), tokens, {.precision = Precision::kFast});
-        std::vector<double> want(c.expected.y.begin(), c.expected.y.begin() + static_cast<ptrdiff_t>(y.size()));
+        const std::vector<double> want(c.expected.y.begin(), c.expected.y.begin() + static_cast<ptrdiff_t>(y.size()));
         const double nmse = Nmse(y, want);
         ASSERT_LE(nmse, 5e-5) << NameOf(format) << " rows " << rows << " tokens " << tokens;
-        ASSERT_GT(nmse, 1e-9) << "the panel path was not taken";
+        ASSERT_GT(nmse, 1e-6) << "the panel path was not taken";
       }
     }
   }
@@ -152,7 +153,7 @@ TEST_P(MatmulOn, PanelsStayNearExact) {
 TEST_P(MatmulOn, PanelsOfExtremeWeightsStayNearExact) {
   for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
     if (PanelMinTokens(GetParam(), format) == INT64_MAX) continue;
-    for (const Fill fill : {Fill::kLargest, Fill::kZeroScale, Fill::kSubnormalScale}) {
+    for (const Fill fill : {Fill::kRandom, Fill::kLargest, Fill::kZeroScale, Fill::kSubnormalScale}) {
       const Case c(format, 40, 512, 70, fill);
       const std::vector<float> y = c.RunOn(GetParam(), 70, {.precision = Precision::kFast});
       ASSERT_LE(Nmse(y, c.expected.y), 1e-4) << NameOf(format) << " fill " << static_cast<int>(fill);
@@ -205,6 +206,33 @@ TEST_P(MatmulOn, TokenRowsPickRows) {
   }
 }
 
+// A second half far smaller or larger than the first, where panels and direct kernels join the two as they go.
+TEST_P(MatmulOn, HalvesOfUnequalSizeAddUp) {
+  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+    for (const float factor : {0.0f, 1e-25f, 1e-4f, 0.01f, 0.04f, 1.0f, 30.0f, 1e4f, 1e25f}) {
+      Case c(format, 32, 512, 64, Fill::kGaussian);
+      for (size_t i = 0; i < c.x.size(); ++i) c.x[i] *= i % 256 < 128 ? 1.0f : factor;
+      c.expected = testing::Multiply(format, c.weights, 32, 512, c.x);
+      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), 64))) << factor;
+      const std::vector<float> fast = c.RunOn(GetParam(), 64, {.precision = Precision::kFast});
+      ASSERT_LE(Nmse(fast, c.expected.y), 6e-5) << NameOf(format) << " factor " << factor;
+    }
+  }
+}
+
+TEST_P(MatmulOn, ANotANumberReachesEveryResultOfItsToken) {
+  for (const DType format : testing::kFormatsUnderTest) {
+    for (const size_t at : {0, 130, 511}) {
+      Case c(format, 20, 512, 50);
+      c.x[7 * 512 + at] = std::nanf("");
+      for (const Precision precision : {Precision::kExact, Precision::kFast}) {
+        const std::vector<float> y = c.RunOn(GetParam(), 50, {.precision = precision});
+        for (size_t i = 0; i < y.size(); ++i) ASSERT_EQ(std::isnan(y[i]), i / 20 == 7) << NameOf(format) << " " << i;
+      }
+    }
+  }
+}
+
 // All instruction sets quantise activations to the same bytes.
 TEST_P(MatmulOn, QuantisersAgreeByteForByte) {
   const MatmulKernels& truth = MatmulKernelsOf(Isa::kScalar);
@@ -224,6 +252,9 @@ TEST_P(MatmulOn, QuantisersAgreeByteForByte) {
     std::vector<float> token(x.begin() + 1024 * (seed % 5), x.begin() + 1024 * (seed % 5 + 1));
     if (seed == 7) std::fill(token.begin(), token.end(), 1e-38f);
     if (seed == 9) token[100] = 3e38f;
+    if (seed == 11) token[100] = std::nanf("");
+    if (seed == 13) token[200] = INFINITY;
+    if (seed == 15) std::fill(token.begin() + 128, token.begin() + 256, 1e-3f);
     expect_same(truth.quantize_k, mine.quantize_k, token, 384);
     for (const size_t cols : {1024, 32, 96, 288}) {
       token.resize(cols);

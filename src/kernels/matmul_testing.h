@@ -39,8 +39,8 @@ class AlignedBytes {
   size_t size_ = 0;
 };
 
-// Contents of a weight matrix: the usual, the largest magnitudes everywhere, and scales that vanish.
-enum class Fill { kRandom, kLargest, kZeroScale, kSubnormalScale };
+// Contents of a weight matrix: random bits, quantised Gaussians, the largest magnitudes everywhere, scales that vanish.
+enum class Fill { kRandom, kGaussian, kLargest, kZeroScale, kSubnormalScale };
 
 inline void PutHalf(uint8_t* dst, float value) {
   const uint16_t h = tensor::FloatToHalf(value);
@@ -53,6 +53,15 @@ inline std::vector<uint8_t> MakeWeights(DType format, int64_t rows, int64_t cols
   std::normal_distribution<float> normal;
   std::vector<uint8_t> bytes(static_cast<size_t>(rows) * tensor::RowBytes(format, static_cast<size_t>(cols)));
   const tensor::DTypeTraits traits = tensor::TraitsOf(format);
+  if (fill == Fill::kGaussian) {
+    std::vector<float> row(static_cast<size_t>(cols));
+    const size_t row_bytes = tensor::RowBytes(format, row.size());
+    for (size_t at = 0; at < bytes.size(); at += row_bytes) {
+      for (float& v : row) v = normal(rng);
+      tensor::QuantizeRow(format, row.data(), row.size(), bytes.data() + at);
+    }
+    return bytes;
+  }
   for (size_t at = 0; at < bytes.size(); at += traits.block_bytes) {
     uint8_t* block = bytes.data() + at;
     if (format == DType::kF32) {
@@ -125,14 +134,18 @@ inline int64_t ActivationBlock(DType format) {
   }
 }
 
-// x as the kernels see it: rounded to multiples of absmax / 127 of its block. (n, cols) in double.
+// x as the kernels see it: rounded to multiples of absmax / 127 of its block. (n, cols) in double. Of two blocks that
+// share a record, the second counts with at least 1/32 of the first's absmax (pack/layout.h).
 inline std::vector<double> RoundedInput(DType format, const std::vector<float>& x) {
   std::vector<double> rounded(x.begin(), x.end());
   const auto block = static_cast<size_t>(ActivationBlock(format));
   if (block == 0) return rounded;
+  float previous = 0;
   for (size_t b = 0; b < x.size(); b += block) {
     float absmax = 0;
     for (size_t i = 0; i < block; ++i) absmax = std::max(absmax, std::fabs(x[b + i]));
+    if (block == 128 && b % 256 == 128) absmax = std::max(absmax, previous / 32);
+    previous = absmax;
     for (size_t i = 0; i < block; ++i) {
       const double q = absmax > 0 ? std::nearbyint(x[b + i] * (127.0f / absmax)) : 0;
       rounded[b + i] = q * static_cast<double>(absmax / 127.0f);

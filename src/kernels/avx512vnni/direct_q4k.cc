@@ -77,37 +77,44 @@ TENFOLD_INLINE void AddSubBlock(const Block<R>& b, const uint8_t* records, int j
 // One super-block of R panels times M tokens, added to c [token][R][16].
 template <int R, int M>
 void AddBlock(const Block<R>& b, const uint8_t* records, float* c) {
-  for (int h = 0; h < 2; ++h) {
-    __m512 sums[R][M];
+  __m512 sums[R][M];
+  TENFOLD_UNROLL
+  for (int r = 0; r < R; ++r) {
+    TENFOLD_UNROLL
+    for (int m = 0; m < M; ++m) sums[r][m] = _mm512_setzero_ps();
+  }
+  for (int j = 0; j < 8; ++j) {
     TENFOLD_UNROLL
     for (int r = 0; r < R; ++r) {
       TENFOLD_UNROLL
-      for (int m = 0; m < M; ++m) sums[r][m] = _mm512_setzero_ps();
+      for (int line = 0; line < 5; ++line) Prefetch(b.ahead[r] + j * (kQ4KBlockBytes / 8) + line * kLine);
     }
-    for (int j = 4 * h; j < 4 * h + 4; ++j) {
-      TENFOLD_UNROLL
-      for (int r = 0; r < R; ++r) {
-        TENFOLD_UNROLL
-        for (int line = 0; line < 5; ++line) Prefetch(b.ahead[r] + j * (kQ4KBlockBytes / 8) + line * kLine);
-      }
-      AddSubBlock<R, M>(b, records, j, sums);
-    }
+    if (j == 4) ToSecondScale<R, M>(records, sums);
+    AddSubBlock<R, M>(b, records, j, sums);
+  }
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    const __m512 scale = BroadcastFloat(records + m * kRecordKBytes + kRecordKScale + 4);
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r)
+      sums[r][m] = _mm512_fmadd_ps(sums[r][m], scale, _mm512_load_ps(c + (m * R + r) * kRows));
+  }
+  TENFOLD_UNROLL
+  for (int j = 0; j < 8; ++j) {
+    __m512 min[R];
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) min[r] = _mm512_load_ps(b.scales[r].min[j]);
     TENFOLD_UNROLL
     for (int m = 0; m < M; ++m) {
-      const uint8_t* record = records + m * kRecordKBytes;
-      const __m512 scale = BroadcastFloat(record + kRecordKScale + 4 * h);
+      const __m512 sum = BroadcastFloat(records + m * kRecordKBytes + kRecordKSum32 + 4 * j);
       TENFOLD_UNROLL
-      for (int r = 0; r < R; ++r) {
-        float* out = c + (m * R + r) * kRows;
-        __m512 acc = _mm512_fmadd_ps(sums[r][m], scale, _mm512_load_ps(out));
-        TENFOLD_UNROLL
-        for (int j = 0; j < 4; ++j) {
-          acc = _mm512_fnmadd_ps(_mm512_load_ps(b.scales[r].min[4 * h + j]),
-                                 BroadcastFloat(record + kRecordKSum32 + 4 * (4 * h + j)), acc);
-        }
-        _mm512_store_ps(out, acc);
-      }
+      for (int r = 0; r < R; ++r) sums[r][m] = _mm512_fnmadd_ps(min[r], sum, sums[r][m]);
     }
+  }
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) _mm512_store_ps(c + (m * R + r) * kRows, sums[r][m]);
   }
 }
 

@@ -77,13 +77,14 @@ TENFOLD_INLINE void PrefetchPart(const Block<R>& b, int part) {
 // One super-block of R panels times M tokens, added to c [token][R][16].
 template <int R, int M>
 void AddBlock(const Block<R>& b, const uint8_t* records, float* c) {
-  for (int h = 0; h < 2; ++h) {
-    __m512 sums[R][M];
+  __m512 sums[R][M];
+  TENFOLD_UNROLL
+  for (int r = 0; r < R; ++r) {
     TENFOLD_UNROLL
-    for (int r = 0; r < R; ++r) {
-      TENFOLD_UNROLL
-      for (int m = 0; m < M; ++m) sums[r][m] = _mm512_setzero_ps();
-    }
+    for (int m = 0; m < M; ++m) sums[r][m] = _mm512_setzero_ps();
+  }
+  for (int h = 0; h < 2; ++h) {
+    if (h == 1) ToSecondScale<R, M>(records, sums);
     PrefetchPart<R>(b, 4 * h);
     AddQuarter<R, M, 0>(b, records, h, sums);
     PrefetchPart<R>(b, 4 * h + 1);
@@ -92,14 +93,14 @@ void AddBlock(const Block<R>& b, const uint8_t* records, float* c) {
     AddQuarter<R, M, 2>(b, records, h, sums);
     PrefetchPart<R>(b, 4 * h + 3);
     AddQuarter<R, M, 3>(b, records, h, sums);
+  }
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    const __m512 scale = BroadcastFloat(records + m * kRecordKBytes + kRecordKScale + 4);
     TENFOLD_UNROLL
-    for (int m = 0; m < M; ++m) {
-      const __m512 scale = BroadcastFloat(records + m * kRecordKBytes + kRecordKScale + 4 * h);
-      TENFOLD_UNROLL
-      for (int r = 0; r < R; ++r) {
-        float* out = c + (m * R + r) * kRows;
-        _mm512_store_ps(out, _mm512_fmadd_ps(sums[r][m], scale, _mm512_load_ps(out)));
-      }
+    for (int r = 0; r < R; ++r) {
+      float* out = c + (m * R + r) * kRows;
+      _mm512_store_ps(out, _mm512_fmadd_ps(sums[r][m], scale, _mm512_load_ps(out)));
     }
   }
 }

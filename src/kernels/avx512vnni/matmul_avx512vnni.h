@@ -97,6 +97,17 @@ TENFOLD_INLINE __m512i LoadQ6K(const uint8_t* planes) {
   }
 }
 
+// Sums over the first half of M records, brought to the scale of the second half.
+template <int R, int M>
+TENFOLD_INLINE void ToSecondScale(const uint8_t* records, __m512 (&sums)[R][M]) {
+  TENFOLD_UNROLL
+  for (int m = 0; m < M; ++m) {
+    const __m512 ratio = BroadcastFloat(records + m * layout::kRecordKBytes + layout::kRecordKRatio);
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) sums[r][m] = _mm512_mul_ps(sums[r][m], ratio);
+  }
+}
+
 // Splits `tokens` into the fewest groups of at most `most`, sizes differing by at most one, so that no group is a
 // leftover that runs at a fraction of the speed.
 struct Groups {

@@ -8,22 +8,29 @@ using namespace layout;  // NOLINT(google-build-using-namespace): a dozen consta
 
 constexpr float kTiny = 1e-30f;  // as in the scalar quantiser
 
-// N * 16 floats to int8, and the sums of each 16. Returns the scale.
+// Largest |x| of N * 16 floats, NaN if any is NaN: the bits of magnitudes sort like the magnitudes, NaN last.
 template <int N>
-TENFOLD_INLINE float QuantizeBlock(const float* x, uint8_t* q, int32_t* sums) {
-  __m512 v[N];
-  __m512 largest = _mm512_setzero_ps();
+TENFOLD_INLINE float AbsMax(const float* x) {
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  __m512i largest = _mm512_setzero_si512();
   TENFOLD_UNROLL
   for (int i = 0; i < N; ++i) {
-    v[i] = _mm512_loadu_ps(x + 16 * i);
-    largest = _mm512_max_ps(largest, _mm512_abs_ps(v[i]));
+    largest = _mm512_max_epi32(largest, _mm512_and_si512(magnitude, _mm512_loadu_si512(x + 16 * i)));
   }
-  const float absmax = _mm512_reduce_max_ps(largest);
-  const bool zero = !(absmax > kTiny);
+  const int32_t bits = _mm512_reduce_max_epi32(largest);
+  float absmax;
+  std::memcpy(&absmax, &bits, sizeof absmax);
+  return absmax;
+}
+
+// N * 16 floats to int8, absmax to 127, and the sums of each 16. Returns the scale.
+template <int N>
+TENFOLD_INLINE float QuantizeBlock(const float* x, float absmax, uint8_t* q, int32_t* sums) {
+  const bool zero = absmax <= kTiny;
   const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : 127.0f / absmax);
   TENFOLD_UNROLL
   for (int i = 0; i < N; ++i) {
-    const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(v[i], inverse));
+    const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * i), inverse));
     const __m128i bytes = _mm512_cvtsepi32_epi8(rounded);
     _mm_store_si128(reinterpret_cast<__m128i*>(q + 16 * i), bytes);
     sums[i] = _mm512_reduce_add_epi32(_mm512_cvtepi8_epi32(bytes));
@@ -54,7 +61,8 @@ void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stri
     if (blocks < 8) std::memset(records, 0, kRecord8Bytes);
     for (int j = 0; j < blocks; ++j) {
       int32_t sums[2];
-      Put(records, kRecord8Scale, j, QuantizeBlock<2>(x + begin + 32 * j, records + 32 * j, sums));
+      Put(records, kRecord8Scale, j,
+          QuantizeBlock<2>(x + begin + 32 * j, AbsMax<2>(x + begin + 32 * j), records + 32 * j, sums));
       Put(records, kRecord8Off, j, -128 * (sums[0] + sums[1]));
     }
   }
@@ -62,21 +70,26 @@ void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stri
 
 void QuantizeK(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
   for (int64_t begin = 0; begin < cols; begin += 256, records += block_stride) {
-    std::memset(records + kRecordKSum32 + 32, 0, kRecordKOff16 - kRecordKSum32 - 32);
+    float absmax[2] = {AbsMax<8>(x + begin), AbsMax<8>(x + begin + kActBlock)};
+    const float floor = absmax[0] * kActFloor;
+    if (floor != floor || absmax[1] < floor) absmax[1] = floor;
+    float scale[2];
     for (int h = 0; h < 2; ++h) {
       int32_t sums[8];
-      const float scale = QuantizeBlock<8>(x + begin + kActBlock * h, records + kActBlock * h, sums);
+      scale[h] = QuantizeBlock<8>(x + begin + kActBlock * h, absmax[h], records + kActBlock * h, sums);
       int32_t total = 0;
       for (int i = 0; i < 8; ++i) {
         Put(records, kRecordKOff16, 8 * h + i, (i < 6 ? -32 : -128) * sums[i]);
         total += sums[i];
       }
       for (int j = 0; j < 4; ++j) {
-        Put(records, kRecordKSum32, 4 * h + j, scale * static_cast<float>(sums[2 * j] + sums[2 * j + 1]));
+        Put(records, kRecordKSum32, 4 * h + j, scale[h] * static_cast<float>(sums[2 * j] + sums[2 * j + 1]));
       }
-      Put(records, kRecordKScale, h, scale);
+      Put(records, kRecordKScale, h, scale[h]);
       Put(records, kRecordKOff128, h, -128 * total);
     }
+    Put(records, kRecordKRatio, 0, scale[1] > 0 ? scale[0] / scale[1] : 0.0f);
+    std::memset(records + kRecordKRatio + 4, 0, kRecordKOff16 - kRecordKRatio - 4);
   }
 }
 

@@ -52,11 +52,16 @@ constexpr size_t ScaleHeaderBytes(int64_t blocks) { return (static_cast<size_t>(
 
 // Activation record for Q4_K and Q6_K weights: 256 columns, one scale per kActBlock of them.
 //   x is about scale * q; sums are of q over the 32 or 16 or 128 columns named.
+//   scale[1] is kept from falling below scale[0] / 32, so that a kernel may bring a sum over the first half to the
+//   second half's scale, even as an integer, and go on adding: one load and store of a result per record instead of
+//   two. A NaN makes both scales NaN, and so reaches every result.
 inline constexpr int kActBlock = 128;
+inline constexpr float kActFloor = 1.0f / 32;
 inline constexpr int kRecordKBytes = 384;
 inline constexpr int kRecordKScale = 256;   // float[2]
 inline constexpr int kRecordKOff128 = 264;  // int32[2]: -128 * sum of each 128
 inline constexpr int kRecordKSum32 = 272;   // float[8]: scale * sum of each 32
+inline constexpr int kRecordKRatio = 304;   // float: scale[0] / scale[1], at most 32; 0 where scale[1] is 0
 inline constexpr int kRecordKOff16 = 320;   // int32[16]: -32 * sum of each 16, or -128 * sum in quarter 3 of a half
 
 // Activation record for Q8_0 weights: 256 columns (the last record may be filled in part), one scale per 32.

@@ -1,5 +1,6 @@
 // Activations to records in plain code: the truth that every instruction set's quantiser must equal byte for byte.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -14,11 +15,17 @@ using namespace layout;  // NOLINT(google-build-using-namespace): a dozen consta
 // Below this an absolute maximum counts as zero: 127 / absmax must stay finite.
 constexpr float kTiny = 1e-30f;
 
-// x: (n) floats to q: (n) int8. Returns the scale.
-float QuantizeBlock(const float* x, int n, int8_t* q) {
-  float absmax = 0;
-  for (int i = 0; i < n; ++i) absmax = std::max(absmax, std::fabs(x[i]));
-  if (!(absmax > kTiny)) {
+// The largest |x| of n floats; NaN if any is NaN. (As integers, the bits of magnitudes sort like the magnitudes, NaN
+// last.)
+float AbsMax(const float* x, int n) {
+  uint32_t largest = 0;
+  for (int i = 0; i < n; ++i) largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFu);
+  return std::bit_cast<float>(largest);
+}
+
+// x: (n) floats to q: (n) int8, such that absmax becomes 127. Returns the scale.
+float QuantizeBlock(const float* x, int n, float absmax, int8_t* q) {
+  if (absmax <= kTiny) {
     std::memset(q, 0, static_cast<size_t>(n));
     return 0;
   }
@@ -57,7 +64,7 @@ void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stri
     if (blocks < 8) std::memset(records, 0, kRecord8Bytes);
     for (int j = 0; j < blocks; ++j) {
       auto* q = reinterpret_cast<int8_t*>(records) + 32 * j;
-      Put(records, kRecord8Scale, j, QuantizeBlock(x + begin + 32 * j, 32, q));
+      Put(records, kRecord8Scale, j, QuantizeBlock(x + begin + 32 * j, 32, AbsMax(x + begin + 32 * j, 32), q));
       Put(records, kRecord8Off, j, -128 * Sum(q, 32));
     }
   }
@@ -66,16 +73,20 @@ void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stri
 void QuantizeK(const float* x, int64_t cols, uint8_t* records, size_t block_stride) {
   for (int64_t begin = 0; begin < cols; begin += 256, records += block_stride) {
     auto* q = reinterpret_cast<int8_t*>(records);
+    float absmax[2] = {AbsMax(x + begin, kActBlock), AbsMax(x + begin + kActBlock, kActBlock)};
+    const float floor = absmax[0] * kActFloor;
+    if (floor != floor || absmax[1] < floor) absmax[1] = floor;
     float scale[2];
     for (int h = 0; h < 2; ++h) {
-      scale[h] = QuantizeBlock(x + begin + kActBlock * h, kActBlock, q + kActBlock * h);
+      scale[h] = QuantizeBlock(x + begin + kActBlock * h, kActBlock, absmax[h], q + kActBlock * h);
       Put(records, kRecordKScale, h, scale[h]);
       Put(records, kRecordKOff128, h, -128 * Sum(q + kActBlock * h, kActBlock));
     }
     for (int j = 0; j < 8; ++j) {
       Put(records, kRecordKSum32, j, scale[j / 4] * static_cast<float>(Sum(q + 32 * j, 32)));
     }
-    std::memset(records + kRecordKSum32 + 32, 0, kRecordKOff16 - kRecordKSum32 - 32);
+    Put(records, kRecordKRatio, 0, scale[1] > 0 ? scale[0] / scale[1] : 0.0f);
+    std::memset(records + kRecordKRatio + 4, 0, kRecordKOff16 - kRecordKRatio - 4);
     for (int i = 0; i < 16; ++i) {
       Put(records, kRecordKOff16, i, ((i & 6) == 6 ? -128 : -32) * Sum(q + 16 * i, 16));
     }
