@@ -8,6 +8,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,6 +20,12 @@
 
 namespace tenfold::engine {
 namespace {
+
+// What StartLoad and StartUnload asked for since the loop last looked.
+struct Orders {
+  bool load = false;
+  bool unload = false;
+};
 
 // A request to queue, or, without one, an id to cancel.
 struct Command {
@@ -61,6 +68,7 @@ struct Engine::Impl {
   RequestId next_id = 1;
   Snapshot published;
   int64_t last_step_us = -1;
+  int64_t work_since_us = -1;  // when the loop last went from nothing to do to something to do
   int64_t load_begin_us = 0;
   std::shared_ptr<const ModelInfo> info;
   std::function<void(LoadState)> on_state;
@@ -73,23 +81,39 @@ struct Engine::Impl {
 
   void Run();
   bool WaitForWork();  // false: stop
+  Orders TakeOrders();
   void TakeCommands();
   void Load();
+  void FailLoad(const Error& error, double seconds);
   void Unload();
   void SetState(LoadState state);
+  void Notify(LoadState state);
+  void Post(Command command);  // needs the mutex
   void Publish();
   void RunStep();
   bool ReportLoad(std::string_view stage, double progress);
 };
 
 void Engine::Impl::SetState(LoadState state) {
-  std::function<void(LoadState)> callback;
   {
     const std::lock_guard lock(mutex);
     published.state = state;
+  }
+  Notify(state);
+}
+
+void Engine::Impl::Notify(LoadState state) {
+  std::function<void(LoadState)> callback;
+  {
+    const std::lock_guard lock(mutex);
     callback = on_state;
   }
   if (callback) callback(state);
+}
+
+void Engine::Impl::Post(Command command) {
+  if (inbox.empty() && !published.work_pending) work_since_us = NowUs();
+  inbox.push_back(std::move(command));
 }
 
 void Engine::Impl::Publish() {
@@ -129,15 +153,7 @@ void Engine::Impl::Load() {
   }
   const double seconds = static_cast<double>(NowUs() - load_begin_us) * 1e-6;
   if (!loaded.ok()) {
-    const bool abandoned = abandon_load.load();
-    {
-      const std::lock_guard lock(mutex);
-      published.error = abandoned ? "" : loaded.error().message;
-      published.stage.clear();
-      published.load_s = seconds;
-    }
-    if (!abandoned) Log(LogLevel::kError, fmt::format("load failed: {}", loaded.error().message));
-    SetState(abandoned ? LoadState::kNotLoaded : LoadState::kError);
+    FailLoad(loaded.error(), seconds);
     return;
   }
   const std::shared_ptr<const ModelInfo> loaded_info = loaded->info;
@@ -160,28 +176,60 @@ void Engine::Impl::Load() {
   SetState(LoadState::kReady);
 }
 
-void Engine::Impl::Unload() {
-  bool was_loaded = false;
+void Engine::Impl::FailLoad(const Error& error, double seconds) {
+  const bool abandoned = abandon_load.load();
+  const LoadState state = abandoned ? LoadState::kNotLoaded : LoadState::kError;
   {
     const std::lock_guard lock(mutex);
-    was_loaded = info != nullptr || published.state == LoadState::kError;
-    info.reset();
+    published.load_s = seconds;
+    if (!load_wanted) {  // otherwise the next load has been announced already
+      published.state = state;
+      published.error = abandoned ? "" : error.message;
+      published.stage.clear();
+    }
   }
+  if (!abandoned) Log(LogLevel::kError, fmt::format("load failed: {}", error.message));
+  Notify(state);
+}
+
+// The state leaves kReady in the same breath as the order is taken: a StartLoad that comes while the memory is given
+// back must not find a model that is as good as gone and do nothing.
+Orders Engine::Impl::TakeOrders() {
+  Orders orders;
+  bool leaves = false;
+  {
+    const std::lock_guard lock(mutex);
+    orders.load = std::exchange(load_wanted, false);
+    orders.unload = std::exchange(unload_wanted, false);
+    if (orders.load) abandon_load.store(stopping);
+    if (orders.unload) {
+      leaves = info != nullptr || published.state == LoadState::kError ||
+               (published.state == LoadState::kLoading && !orders.load);
+      info.reset();
+      published.state = orders.load ? LoadState::kLoading : LoadState::kNotLoaded;
+      if (!orders.load) {
+        published.stage.clear();
+        published.error.clear();
+        published.progress = 0;
+      }
+    }
+  }
+  if (leaves) Notify(LoadState::kNotLoaded);
+  return orders;
+}
+
+void Engine::Impl::Unload() {
   TakeCommands();  // those that came before the model went
+  const bool was_loaded = loop != nullptr;
   if (loop) loop->FinishAll(FinishReason::kFailed, {ErrorCode::kUnavailable, "the model was unloaded"});
   loop.reset();
   Publish();
   {
     const std::lock_guard lock(mutex);
-    published.progress = 0;
-    published.error.clear();
     published.optimization = {};
     last_step_us = -1;
   }
-  if (was_loaded) {
-    Log(LogLevel::kInfo, "model unloaded");
-    SetState(LoadState::kNotLoaded);
-  }
+  if (was_loaded) Log(LogLevel::kInfo, "model unloaded");
 }
 
 void Engine::Impl::TakeCommands() {
@@ -239,16 +287,9 @@ void Engine::Impl::Run() {
   kernels::SetFlushDenormals();
   pool = std::make_unique<platform::ThreadPool>(ChosenThreads(options), [](int) { kernels::SetFlushDenormals(); });
   while (WaitForWork()) {
-    bool load = false;
-    bool unload = false;
-    {
-      const std::lock_guard lock(mutex);
-      std::swap(load, load_wanted);
-      std::swap(unload, unload_wanted);
-      if (load) abandon_load.store(unload_wanted);
-    }
-    if (unload) Unload();
-    if (load) Load();
+    const Orders orders = TakeOrders();
+    if (orders.unload) Unload();
+    if (orders.load) Load();
     TakeCommands();
     if (loop && !loop->empty()) RunStep();
   }
@@ -302,6 +343,7 @@ void Engine::StartUnload() {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->unload_wanted = true;
+    impl_->load_wanted = false;  // the later order counts
     impl_->abandon_load.store(true);
   }
   impl_->wake.notify_all();
@@ -323,7 +365,9 @@ Snapshot Engine::snapshot() const {
   copy.waiting +=
       std::count_if(impl_->inbox.begin(), impl_->inbox.end(), [](const Command& c) { return c.submitted != nullptr; });
   copy.work_pending = copy.work_pending || !impl_->inbox.empty();
-  copy.last_step_age_us = impl_->last_step_us < 0 ? -1 : NowUs() - impl_->last_step_us;
+  const int64_t since_us =
+      copy.work_pending ? std::max(impl_->last_step_us, impl_->work_since_us) : impl_->last_step_us;
+  copy.last_step_age_us = since_us < 0 ? -1 : NowUs() - since_us;
   return copy;
 }
 
@@ -359,7 +403,7 @@ Result<RequestId> Engine::Submit(Request request) {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->info != info || impl_->stopping) return Error{ErrorCode::kUnavailable, "the model is not loaded"};
     id = impl_->next_id++;
-    impl_->inbox.push_back({id, std::make_unique<Request>(std::move(request)), NowUs()});
+    impl_->Post({id, std::make_unique<Request>(std::move(request)), NowUs()});
   }
   impl_->wake.notify_all();
   return id;
@@ -368,7 +412,7 @@ Result<RequestId> Engine::Submit(Request request) {
 void Engine::Cancel(RequestId id) {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->inbox.push_back({id, nullptr, 0});
+    impl_->Post({id, nullptr, 0});
   }
   impl_->wake.notify_all();
 }

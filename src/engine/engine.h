@@ -7,11 +7,11 @@
 // Callbacks run on the loop thread, must not block, throw, or call back into the engine except Cancel().
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -21,8 +21,8 @@
 namespace tenfold::engine {
 
 struct Options {
-  std::string model_path{};         // empty: the engine stays not_loaded
-  std::string alias{};              // name in answers; empty: the file name without .gguf
+  std::string model_path{};       // empty: the engine stays not_loaded
+  std::string alias{};            // name in answers; empty: the file name without .gguf
   int threads = 0;                // compute threads in all; 0: from the CPU budget
   int64_t max_context = 0;        // longest prompt + answer of one request (-c); 0: the model's, at most 8192
   int64_t max_step_tokens = 512;  // tokens per step (-b)
@@ -30,7 +30,7 @@ struct Options {
   uint64_t kv_bytes = 0;          // KV pool; 0: max_running full contexts, at most half of the memory that is free
   bool mlock = false;
   bool exact = false;  // results independent of batch, chunking and threads
-  std::string isa{};     // empty: TENFOLD_ISA or the widest
+  std::string isa{};   // empty: TENFOLD_ISA or the widest
 };
 
 enum class LoadState { kNotLoaded, kLoading, kReady, kError };
@@ -44,7 +44,7 @@ struct ModelInfo {
   std::string description;  // general.name of the file, "" if absent
   uint64_t file_bytes = 0;
   uint64_t parameters = 0;
-  int64_t vocab_size = 0;
+  int64_t vocab_size = 0;     // tokens the tokenizer knows; padding rows of the matrices are never drawn
   int64_t train_context = 0;  // what the file says
   int64_t max_context = 0;    // what a request may use
   int64_t embedding_length = 0;
@@ -85,8 +85,9 @@ struct Snapshot {
   int64_t waiting = 0;  // requests admitted that hold none
   int32_t kv_pages_total = 0;
   int32_t kv_pages_used = 0;
-  int64_t last_step_age_us = -1;  // since the loop last made progress; < 0: no step yet
-  bool work_pending = false;      // the loop has something to compute
+  // Since the loop last made progress or, if that was later, since it last got something to do; < 0: neither yet.
+  int64_t last_step_age_us = -1;
+  bool work_pending = false;  // the loop has something to compute
   // Counters since the process started.
   uint64_t steps_total = 0;
   uint64_t prompt_tokens_total = 0;
@@ -149,7 +150,8 @@ class Engine {
 
   // Starts loading unless loading or ready. kUnavailable when no model path is configured.
   Status StartLoad();
-  // Cancels every request and gives the memory back; a running load is abandoned. No-op when not loaded.
+  // Fails every request with kUnavailable and gives the memory back; a load that runs or waits to is abandoned. No-op
+  // when not loaded. Of several orders in a row the last one counts.
   void StartUnload();
 
   // Called on the loop thread whenever LoadState changes. Set once, before the first StartLoad.
@@ -160,8 +162,8 @@ class Engine {
   Snapshot snapshot() const;
 
   // Queues a request. Errors come at once and call nothing back: kUnavailable (not ready), kInvalidArgument (empty
-  // prompt, an id outside the vocabulary, prompt + max_new_tokens beyond max_context: the message has both numbers),
-  // kResourceExhausted (would never fit the KV pool).
+  // prompt, an id outside the vocabulary, prompt + max_new_tokens beyond max_context: the message has both numbers).
+  // What passes fits the KV pool, which is never loaded with less than one full context.
   Result<RequestId> Submit(Request request);
   // The request's work stops within one step; on_finish(kCancelled) follows unless it has finished. Unknown ids are
   // ignored: a request may finish while its client hangs up.

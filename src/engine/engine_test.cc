@@ -1,100 +1,17 @@
 #include "engine/engine.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <condition_variable>
 #include <fstream>
-#include <future>
 #include <mutex>
 #include <set>
 
+#include "engine/engine_testing.h"
 #include "gguf/test_model.h"
 
 namespace tenfold::engine {
 namespace {
-
-using namespace std::chrono_literals;
-
-class TempModel {
- public:
-  explicit TempModel(const std::vector<uint8_t>& bytes) {
-    path_ = ::testing::TempDir() + "/engine_test_XXXXXX";
-    const int fd = mkstemp(path_.data());
-    EXPECT_GE(fd, 0);
-    EXPECT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-    close(fd);
-  }
-  ~TempModel() { unlink(path_.c_str()); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-// What one request gave, filled on the loop thread and waited for by the test.
-struct Answer {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::vector<tokenizer::TokenId> tokens;
-  std::vector<Token> details;
-  std::vector<Finish> finishes;
-
-  bool WaitFor(const std::function<bool()>& condition) {
-    std::unique_lock lock(mutex);
-    return changed.wait_for(lock, 60s, condition);
-  }
-  bool WaitFinished() {
-    return WaitFor([this] { return !finishes.empty(); });
-  }
-  bool WaitTokens(size_t n) {
-    return WaitFor([this, n] { return tokens.size() >= n || !finishes.empty(); });
-  }
-};
-
-Request MakeRequest(const std::shared_ptr<Answer>& answer, std::vector<tokenizer::TokenId> prompt, int64_t max_new) {
-  Request r;
-  r.prompt = std::move(prompt);
-  r.max_new_tokens = max_new;
-  r.sampling.temperature = 0;
-  r.on_token = [answer](Token&& t) {
-    const std::lock_guard lock(answer->mutex);
-    answer->tokens.push_back(t.id);
-    answer->details.push_back(std::move(t));
-    answer->changed.notify_all();
-  };
-  r.on_finish = [answer](Finish&& f) {
-    const std::lock_guard lock(answer->mutex);
-    answer->finishes.push_back(std::move(f));
-    answer->changed.notify_all();
-  };
-  return r;
-}
-
-// The snapshot is published after the callbacks of a step: an answer may be seen finished a moment earlier.
-bool WaitPagesBack(Engine& engine) {
-  for (int i = 0; i < 6000; ++i) {
-    if (engine.snapshot().kv_pages_used == 0) return true;
-    std::this_thread::sleep_for(1ms);
-  }
-  return false;
-}
-
-bool WaitState(Engine& engine, LoadState state) {
-  for (int i = 0; i < 6000; ++i) {
-    if (engine.snapshot().state == state) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
-}
-
-std::vector<tokenizer::TokenId> Prompt(int n, int seed) {
-  std::vector<tokenizer::TokenId> out;
-  for (int i = 0; i < n; ++i) out.push_back((i * 37 + seed * 101 + 5) % 500);
-  return out;
-}
 
 // 2 layers, 2 KV heads, K and V of 16 tokens, 64 halves each: the model below.
 constexpr uint64_t kPageBytes = 2ull * 2 * 2 * 16 * 64 * 2;

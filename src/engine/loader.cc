@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <ctime>
 
@@ -89,7 +90,6 @@ Result<std::shared_ptr<ModelInfo>> DescribeModel(const Options& options, const g
   TENFOLD_TRY(info->chat_template, file.GetStringOr("tokenizer.chat_template", ""));
   info->file_bytes = file_bytes;
   info->parameters = CountParameters(file);
-  info->vocab_size = config.vocab_size;
   info->train_context = config.train_context;
   info->max_context = max_context;
   info->embedding_length = config.d_model;
@@ -100,6 +100,7 @@ Result<std::shared_ptr<ModelInfo>> DescribeModel(const Options& options, const g
                  fmt::format("tokenizer.ggml.tokens has {} entries, but tensor token_embd.weight only {} rows",
                              info->tokenizer->vocab_size(), config.vocab_size)};
   }
+  info->vocab_size = info->tokenizer->vocab_size();
   return info;
 }
 
@@ -112,12 +113,17 @@ void LockWeights(const model::Model& model, Optimization& optimization) {
   if (!lock.reason.empty()) Log(LogLevel::kWarn, fmt::format("mlock: {}", lock.reason));
 }
 
-// One token through every layer: pages in the last of the memory, so that the first request does not pay for it.
-void WarmUp(model::Model& model) {
+// One token through every layer: pages in the last of the memory, so that the first request does not pay for it, and
+// finds weights that are no numbers before a user does.
+Status WarmUp(model::Model& model) {
   const int32_t token[] = {0};
   const int32_t page[] = {0};
   const model::StepRow rows[] = {{token, 0, 0, page}};
   model.Forward(rows);
+  const std::span<const float> logits = model.Logits(0);
+  if (std::any_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); })) return {};
+  return Error{ErrorCode::kCorrupt,
+               "the first computed token has no finite logit: the weights are damaged, fetch the file again"};
 }
 
 Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool, const LoadReport& report) {
@@ -126,6 +132,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
   TENFOLD_TRY(const platform::MappedFile bytes, platform::MappedFile::Open(options.model_path));
   TENFOLD_TRY(const gguf::File file, gguf::File::Parse(bytes.bytes()));
   TENFOLD_TRY(const model::Config config, model::ReadConfig(file));
+  TENFOLD_TRY_STATUS(model::CheckTensors(file, config));  // before anything is sized by what the metadata claims
   TENFOLD_TRY(const int64_t max_context, ChosenContext(options, config));
 
   report("building tokenizer", 0);
@@ -157,7 +164,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
     LockWeights(*loaded.model, loaded.optimization);
   }
   report("warming up", 1);
-  WarmUp(*loaded.model);
+  TENFOLD_TRY_STATUS(WarmUp(*loaded.model));
   for (tokenizer::TokenId id = 0; id < info->tokenizer->vocab_size(); ++id) {
     if (info->tokenizer->IsEndOfGeneration(id)) loaded.end_tokens.push_back(id);
   }
@@ -179,7 +186,7 @@ Result<LoadedModel> LoadModel(const Options& options, platform::ThreadPool& pool
   if (loaded.ok()) return loaded;
   Error error = std::move(loaded).error();
   // One place gives every load error its file name; errors of open() have it already.
-  if (error.message.find(options.model_path) == std::string::npos) {
+  if (error.message.find(fmt::format("'{}'", options.model_path)) == std::string::npos) {
     error.message = fmt::format("{}: {}", options.model_path, error.message);
   }
   return error;

@@ -93,7 +93,8 @@ void Loop::DrawAll(std::vector<Result<sampling::Sample>>& samples) {
   samples.assign(drawing_.size(), Error{});
   pool_.ParallelFor(static_cast<int64_t>(drawing_.size()), [&](int64_t i, int) {
     Sequence& sequence = sequences_.find(drawing_[static_cast<size_t>(i)])->second;
-    const std::span<float> logits = loaded_.model->Logits(i);
+    // Rows of the output matrix beyond the tokenizer's vocabulary are padding: there is no text for them.
+    const std::span<float> logits = loaded_.model->Logits(i).first(static_cast<size_t>(loaded_.info->vocab_size));
     if (sequence.request.ignore_eos) {
       for (const tokenizer::TokenId id : loaded_.end_tokens) {
         logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
@@ -105,7 +106,7 @@ void Loop::DrawAll(std::vector<Result<sampling::Sample>>& samples) {
 
 void Loop::Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_us) {
   const auto it = sequences_.find(seq);
-  if (it == sequences_.end()) return;  // cancelled by a callback of this very step
+  TENFOLD_CHECK(it != sequences_.end(), "a sequence ended between its draw and its token");
   if (!sample.ok()) {
     FinishOne(it, FinishReason::kFailed, std::move(sample).error());
     return;

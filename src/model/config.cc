@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "gguf/quote.h"
+
 namespace tenfold::model {
 namespace {
 
@@ -29,7 +31,8 @@ Status RefuseUnsupported(const gguf::File& file, const std::string& prefix) {
   if (file.FindValue(prefix + "rope.scaling.type") != nullptr) {
     TENFOLD_TRY(const std::string scaling, file.GetString(prefix + "rope.scaling.type"));
     if (scaling != "none") {
-      return Unsupported(fmt::format("{}rope.scaling.type is \"{}\": only \"none\" is supported", prefix, scaling));
+      return Unsupported(
+          fmt::format("{}rope.scaling.type is {}: only \"none\" is supported", prefix, gguf::Quote(scaling)));
     }
   }
   for (const char* key : {"rope.scale_linear", "rope.scaling.factor"}) {
@@ -59,9 +62,13 @@ Status CheckShapes(const Config& c, const std::string& prefix) {
     return Corrupt(fmt::format("{}rope.dimension_count is {}, expected an even number up to the head size {}", prefix,
                                c.n_rot, c.head_dim));
   }
-  if (!(c.rms_eps >= 0 && c.rms_eps < 1) || !(c.rope_base > 0 && c.rope_base < 1e15)) {
-    return Corrupt(
-        fmt::format("{}attention.layer_norm_rms_epsilon or {}rope.freq_base is out of range", prefix, prefix));
+  if (!(c.rms_eps >= 0 && c.rms_eps < 1)) {
+    return Corrupt(fmt::format("{}attention.layer_norm_rms_epsilon is {}, expected at least 0 and less than 1", prefix,
+                               c.rms_eps));
+  }
+  // Below 1 the frequencies would grow along a head, beyond what an angle can hold.
+  if (!(c.rope_base >= 1 && c.rope_base < 1e15)) {
+    return Corrupt(fmt::format("{}rope.freq_base is {}, expected at least 1 and less than 1e15", prefix, c.rope_base));
   }
   return {};
 }
@@ -72,7 +79,8 @@ Result<Config> ReadConfig(const gguf::File& file) {
   Config c;
   TENFOLD_TRY(c.architecture, file.GetString("general.architecture"));
   if (c.architecture != "qwen3" && c.architecture != "llama") {
-    return Unsupported(fmt::format("general.architecture is \"{}\": supported are qwen3 and llama", c.architecture));
+    return Unsupported(
+        fmt::format("general.architecture is {}: supported are qwen3 and llama", gguf::Quote(c.architecture)));
   }
   const std::string prefix = c.architecture + ".";
   TENFOLD_TRY_STATUS(RefuseUnsupported(file, prefix));

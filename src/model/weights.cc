@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/checked_math.h"
+#include "gguf/quote.h"
 #include "tensor/dequantize.h"
 
 namespace tenfold::model {
@@ -49,14 +50,16 @@ class Binder {
     if (!error_.message.empty()) return error_;
     for (const gguf::TensorInfo& tensor : file_.tensors()) {
       if (!bound_.contains(tensor.name)) {
-        return Error{ErrorCode::kUnsupported,
-                     fmt::format("tensor {} is not part of this architecture as tenfold computes it", tensor.name)};
+        return Error{
+            ErrorCode::kUnsupported,
+            fmt::format("tensor {} is not part of this architecture as tenfold computes it", gguf::Quote(tensor.name))};
       }
     }
     return {};
   }
 
   std::vector<Binding>& bindings() { return bindings_; }
+  const gguf::File& file() const { return file_; }
 
  private:
   const gguf::TensorInfo* Find(const std::string& name, const std::vector<uint64_t>& dims) {
@@ -84,10 +87,18 @@ class Binder {
   Error error_;
 };
 
-void BindAll(const Config& c, Binder& b, Weights& w, bool tied) {
+bool IsTied(const gguf::File& file) { return file.FindTensor("output.weight") == nullptr; }
+
+Status BindAll(const Config& c, Binder& b, Weights& w) {
+  const gguf::File& file = b.file();
+  if (static_cast<uint64_t>(c.n_layers) > file.tensors().size()) {
+    return Error{ErrorCode::kCorrupt, fmt::format("{}.block_count is {}, but the file has only {} tensors",
+                                                  c.architecture, c.n_layers, file.tensors().size())};
+  }
+  w.layers.resize(static_cast<size_t>(c.n_layers));
   b.Matrix("token_embd.weight", c.vocab_size, c.d_model, &w.embedding);
   b.Vector("output_norm.weight", c.d_model, &w.output_norm);
-  if (!tied) b.Matrix("output.weight", c.vocab_size, c.d_model, &w.output);
+  if (!IsTied(file)) b.Matrix("output.weight", c.vocab_size, c.d_model, &w.output);
   const int64_t q_width = c.n_heads * c.head_dim;
   const int64_t kv_width = c.n_kv_heads * c.head_dim;
   for (int64_t i = 0; i < c.n_layers; ++i) {
@@ -107,6 +118,7 @@ void BindAll(const Config& c, Binder& b, Weights& w, bool tied) {
     b.Matrix(p + "ffn_up.weight", c.d_ff, c.d_model, &l.up);
     b.Matrix(p + "ffn_down.weight", c.d_model, c.d_ff, &l.down);
   }
+  return b.Finish();
 }
 
 // Gives each binding its place in the arena; the total, or nothing if it overflows.
@@ -145,18 +157,17 @@ void PackTensor(const Binding& b, const uint8_t* src, uint8_t* dst, platform::Th
 
 }  // namespace
 
+Status CheckTensors(const gguf::File& file, const Config& config) {
+  Weights weights;
+  Binder binder(file);
+  return BindAll(config, binder, weights);
+}
+
 Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& bytes, const Config& config,
                             platform::ThreadPool& pool, const LoadProgress& progress) {
-  if (static_cast<uint64_t>(config.n_layers) > file.tensors().size()) {
-    return Error{ErrorCode::kCorrupt, fmt::format("{}.block_count is {}, but the file has only {} tensors",
-                                                  config.architecture, config.n_layers, file.tensors().size())};
-  }
   Weights weights;
-  weights.layers.resize(static_cast<size_t>(config.n_layers));
-  const bool tied = file.FindTensor("output.weight") == nullptr;
   Binder binder(file);
-  BindAll(config, binder, weights, tied);
-  TENFOLD_TRY_STATUS(binder.Finish());
+  TENFOLD_TRY_STATUS(BindAll(config, binder, weights));
 
   // In file order, so that the disk sees one forward read.
   std::vector<Binding>& bindings = binder.bindings();
@@ -180,7 +191,7 @@ Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& 
     done += t.size_bytes;
   }
   if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
-  if (tied) weights.output = weights.embedding;
+  if (IsTied(file)) weights.output = weights.embedding;
   return weights;
 }
 

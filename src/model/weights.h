@@ -39,10 +39,15 @@ struct Weights {
   std::vector<LayerWeights> layers;
 };
 
+// Whether the file has exactly the tensors that the config asks for, in shapes and types we compute. Errors name the
+// tensor: missing, misshapen, of a type we cannot compute, or one this architecture does not use. Reads no tensor data
+// and allocates by the number of tensors only.
+Status CheckTensors(const gguf::File& file, const Config& config);
+
 // Called between tensors with the bytes of the file done so far; returning false abandons the load (kCancelled).
 using LoadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 
-// Errors name the tensor: missing, misshapen, of a type we cannot compute, or one this architecture does not use.
+// Errors as CheckTensors, kResourceExhausted without room for the arena, kCancelled.
 Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& bytes, const Config& config,
                             platform::ThreadPool& pool, const LoadProgress& progress);
 

@@ -1,0 +1,172 @@
+// The loop driven by hand, without a thread: every invariant is checked after every step.
+#include "engine/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "engine/engine_testing.h"
+#include "gguf/test_model.h"
+#include "kernels/attention.h"
+
+namespace tenfold::engine {
+namespace {
+
+// 2 layers, 2 KV heads, K and V of 16 tokens, 64 halves each.
+constexpr uint64_t kPageBytes = 2ull * 2 * 2 * 16 * 64 * 2;
+
+struct Seen {
+  std::vector<tokenizer::TokenId> tokens;
+  int finishes = 0;
+  FinishReason reason = FinishReason::kFailed;
+};
+
+class LoopTest : public ::testing::Test {
+ protected:
+  LoopTest()
+      : model_(gguf::MakeTinyModel({.types = "q8_0", .vocab = 512, .context_length = 512, .seed = 9})),
+        pool_(2, [](int) { kernels::SetFlushDenormals(); }) {
+    kernels::SetFlushDenormals();
+  }
+
+  std::unique_ptr<Loop> Make(Options options) {
+    options.model_path = model_.path();
+    auto loaded = LoadModel(options, pool_, [](std::string_view, double) { return true; });
+    EXPECT_TRUE(loaded.ok()) << loaded.error().message;
+    return std::make_unique<Loop>(options, std::move(loaded).value(), pool_);
+  }
+
+  void Add(Loop& loop, RequestId id, std::vector<tokenizer::TokenId> prompt, int64_t max_new,
+           sampling::Params params = {.temperature = 0}) {
+    Request request;
+    request.prompt = std::move(prompt);
+    request.max_new_tokens = max_new;
+    request.sampling = params;
+    request.ignore_eos = true;
+    request.on_token = [this, id](Token&& t) { seen_[id].tokens.push_back(t.id); };
+    request.on_finish = [this, id](Finish&& f) {
+      ++seen_[id].finishes;
+      seen_[id].reason = f.reason;
+      EXPECT_EQ(f.timings.generated_tokens, static_cast<int64_t>(seen_[id].tokens.size()));
+    };
+    loop.Add(id, std::move(request), 0);
+  }
+
+  // Runs until nothing is left; steps taken.
+  int Drain(Loop& loop) {
+    int steps = 0;
+    for (; !loop.empty(); ++steps) {
+      loop.RunStep(counters_);
+      EXPECT_EQ(loop.CheckIntegrity(), "");
+    }
+    EXPECT_EQ(loop.scheduler().pool().used(), 0);
+    return steps;
+  }
+
+  TempModel model_;
+  platform::ThreadPool pool_;
+  LoopCounters counters_;
+  std::map<RequestId, Seen> seen_;
+};
+
+// In the default mode rounding may differ between batches, so texts may; but preemption must neither repeat nor lose
+// a token: every request gets exactly what it asked for, once.
+TEST_F(LoopTest, PreemptionNeitherRepeatsNorLosesTokensInDefaultMode) {
+  const auto loop = Make({.max_context = 96, .max_step_tokens = 20, .kv_bytes = kPageBytes * 7});
+  for (int i = 1; i <= 12; ++i) Add(*loop, i, Prompt(2 + 4 * i, i), 96 - (2 + 4 * i));
+  Drain(*loop);
+  EXPECT_GT(counters_.preemptions, 0u) << "the pool was meant to run out";
+  uint64_t generated = 0;
+  uint64_t prompts = 0;
+  for (int i = 1; i <= 12; ++i) {
+    EXPECT_EQ(seen_[i].finishes, 1);
+    EXPECT_EQ(seen_[i].reason, FinishReason::kLength);
+    EXPECT_EQ(seen_[i].tokens.size(), static_cast<size_t>(96 - (2 + 4 * i)));
+    generated += seen_[i].tokens.size();
+    prompts += static_cast<uint64_t>(2 + 4 * i);
+  }
+  EXPECT_EQ(counters_.generated_tokens, generated) << "recomputation must not draw again";
+  EXPECT_EQ(counters_.prompt_tokens, prompts) << "recomputation must not count prompts again";
+}
+
+// Seeded sampling depends on the number of draws: a draw repeated after preemption would shift all that follow.
+TEST_F(LoopTest, PreemptionKeepsSeededTextExact) {
+  const sampling::Params hot{.temperature = 1.5F, .top_p = 0.95F, .seed = 5};
+  const auto roomy = Make({.max_context = 96, .max_step_tokens = 20, .exact = true});
+  for (int i = 1; i <= 6; ++i) {
+    Add(*roomy, i, Prompt(20 + i, i), 60, hot);
+    Drain(*roomy);
+  }
+  EXPECT_EQ(counters_.preemptions, 0u);
+  const auto alone = std::exchange(seen_, {});
+  const auto tight = Make({.max_context = 96, .max_step_tokens = 20, .kv_bytes = kPageBytes * 8, .exact = true});
+  for (int i = 1; i <= 6; ++i) Add(*tight, i, Prompt(20 + i, i), 60, hot);
+  Drain(*tight);
+  EXPECT_GT(counters_.preemptions, 0u);
+  for (int i = 1; i <= 6; ++i) EXPECT_EQ(seen_[i].tokens, alone.at(i).tokens) << "request " << i;
+}
+
+struct Border {
+  int64_t context;
+  int64_t step_tokens;
+  int64_t running;
+};
+
+TEST_F(LoopTest, BordersOfContextBatchAndParallelAreServed) {
+  for (const Border& b : {Border{1, 1, 1}, Border{2, 1, 1}, Border{17, 1, 3}, Border{33, 5, 1}, Border{512, 512, 10},
+                          Border{31, 65536, 4096}}) {
+    SCOPED_TRACE(testing::Message() << "-c " << b.context << " -b " << b.step_tokens << " -np " << b.running);
+    Options options{.max_context = b.context, .max_step_tokens = b.step_tokens, .max_running = b.running};
+    seen_.clear();
+    if (b.context == 1) {  // no room for a prompt and an answer: only the load is possible
+      EXPECT_EQ(Make(options)->loaded().info->max_context, 1);
+      continue;
+    }
+    const auto loop = Make(options);
+    const auto c = static_cast<int>(b.context);
+    Add(*loop, 1, Prompt(c - 1, 1), 1);
+    Add(*loop, 2, Prompt(1, 2), c - 1);
+    Add(*loop, 3, Prompt(c / 2, 3), c - c / 2);
+    Add(*loop, 4, Prompt(1, 4), -1);
+    Drain(*loop);
+    const size_t want[] = {1, static_cast<size_t>(c - 1), static_cast<size_t>(c - c / 2), static_cast<size_t>(c - 1)};
+    for (int i = 1; i <= 4; ++i) {
+      EXPECT_EQ(seen_[i].tokens.size(), want[i - 1]) << "request " << i;
+      EXPECT_EQ(seen_[i].reason, FinishReason::kLength);
+    }
+  }
+}
+
+TEST_F(LoopTest, AContextLongerThanTheModelsOrAPoolShorterThanAContextIsRefusedWithNumbers) {
+  const auto refused = [&](Options options, const char* first, const char* second) {
+    options.model_path = model_.path();
+    const auto loaded = LoadModel(options, pool_, [](std::string_view, double) { return true; });
+    ASSERT_FALSE(loaded.ok());
+    EXPECT_EQ(loaded.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(loaded.error().message.find(first), std::string::npos) << loaded.error().message;
+    EXPECT_NE(loaded.error().message.find(second), std::string::npos) << loaded.error().message;
+  };
+  refused({.max_context = 513}, "513", "512");
+  refused({.max_context = 65, .kv_bytes = 5 * kPageBytes - 1}, "64", std::to_string(5 * kPageBytes).c_str());
+}
+
+TEST_F(LoopTest, RandomArrivalsAndCancelsKeepEveryInvariant) {
+  const auto loop = Make({.max_context = 64, .max_step_tokens = 16, .max_running = 4, .kv_bytes = kPageBytes * 6});
+  std::mt19937 rng(3);
+  RequestId next = 1;
+  for (int step = 0; step < 300; ++step) {
+    while (rng() % 3 == 0) {
+      const int prompt = 1 + static_cast<int>(rng() % 40);
+      Add(*loop, next++, Prompt(prompt, step), 1 + static_cast<int64_t>(rng() % static_cast<uint32_t>(64 - prompt)));
+    }
+    if (next > 1 && rng() % 4 == 0) loop->Cancel(1 + static_cast<RequestId>(rng() % static_cast<uint64_t>(next - 1)));
+    if (!loop->empty()) loop->RunStep(counters_);
+    ASSERT_EQ(loop->CheckIntegrity(), "") << "step " << step;
+  }
+  Drain(*loop);
+  for (RequestId id = 1; id < next; ++id) EXPECT_EQ(seen_[id].finishes, 1) << "request " << id;
+}
+
+}  // namespace
+}  // namespace tenfold::engine
