@@ -6,7 +6,7 @@
 #include "server/status_json.h"
 
 int main(int argc, char** argv) {
-  CLI::App app{"tenfold serves a GGUF model to OpenAI clients, on the CPU."};
+  CLI::App app{"tenfold serves a GGUF model to OpenAI clients, on the CPU.", "tenfold"};
   app.set_version_flag("--version", std::string("tenfold ") + std::string(tenfold::server::kVersion));
   app.require_subcommand(0, 1);
   int exit_code = 0;

@@ -88,10 +88,10 @@ class TcpConnection final : public Connection {
 
   // --- reading ---
 
+  // A connection that is accepted while the server drains is read from all the same: its client is owed a 503.
   // The next request; an exchange that is already answered when the bytes were no request; null to close.
   asio::awaitable<std::shared_ptr<Exchange>> Read() {
     if (buffer_.size() == 0) {
-      if (host_.draining) co_return nullptr;
       idle_ = true;
       SetDeadline(host_.limits.idle_us);
       auto [ec, n] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kTuple);

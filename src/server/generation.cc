@@ -229,9 +229,8 @@ void Generation::OnFinish(engine::Finish&& finish) {
 void Generation::EmitFinish(std::string_view reason, const engine::Finish& finish) {
   const bool stream = body_->options.stream;
   if (stream) BeginStream();
-  if (stopped_) {
-    pending_.clear();  // the stop string's own tokens
-  } else {
+  if (!stopped_) {  // otherwise what is pending is the stop string's own tokens
+
     Emit(output_->Finish());
     if (!pending_.empty()) {
       if (stream) {

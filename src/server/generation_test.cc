@@ -202,10 +202,11 @@ TEST_F(GenerationTest, TokenizeRoundTrip) {
   EXPECT_EQ(server_->Post("/detokenize", R"({"tokens":[512]})").status, 400);
 }
 
-// The engine's work must stop when the client hangs up: it would take many times longer than we wait.
+// The engine's work must stop when the client hangs up: the request ends as cancelled, not as complete.
 void ExpectCancelled(TestServer* server, const std::string& body, const std::string& await) {
   const auto decode = [&] { return server->Metric("tenfold_cancelled_total{model_name=\"tiny\",where=\"decode\"}"); };
   const double before = decode();
+  const uint64_t cancelled = server->engine().snapshot().cancelled_total;
   {
     TestClient client(server->port());
     client.Request("POST", "/v1/completions", body);
@@ -218,6 +219,7 @@ void ExpectCancelled(TestServer* server, const std::string& body, const std::str
   }
   EXPECT_TRUE(Eventually([&] { return decode() == before + 1; }));
   EXPECT_TRUE(Eventually([&] { return server->engine().snapshot().running == 0; }));
+  EXPECT_EQ(server->engine().snapshot().cancelled_total, cancelled + 1);
   const uint64_t steps = server->engine().snapshot().steps_total;
   std::this_thread::sleep_for(std::chrono::milliseconds(30));
   EXPECT_EQ(server->engine().snapshot().steps_total, steps) << "the loop still works";
