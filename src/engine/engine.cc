@@ -69,11 +69,11 @@ struct Engine::Impl {
   Snapshot published;
   int64_t last_step_us = -1;
   int64_t work_since_us = -1;  // when the loop last went from nothing to do to something to do
-  int64_t load_begin_us = 0;
   std::shared_ptr<const ModelInfo> info;
   std::function<void(LoadState)> on_state;
 
   std::atomic<bool> abandon_load{false};
+  int64_t load_begin_us = 0;                   // loop thread only
   std::unique_ptr<platform::ThreadPool> pool;  // loop thread only
   std::unique_ptr<Loop> loop;                  // loop thread only
   LoopCounters counters;                       // loop thread only
@@ -143,6 +143,7 @@ bool Engine::Impl::ReportLoad(std::string_view stage, double progress) {
 }
 
 void Engine::Impl::Load() {
+  load_begin_us = NowUs();
   SetState(LoadState::kLoading);
   Log(LogLevel::kInfo, fmt::format("loading {}", options.model_path));
   Result<LoadedModel> loaded = Error{};
@@ -328,7 +329,6 @@ Status Engine::StartLoad() {
     const LoadState state = impl_->published.state;
     if (!impl_->unload_wanted && (state == LoadState::kLoading || state == LoadState::kReady)) return {};
     impl_->load_wanted = true;
-    impl_->load_begin_us = NowUs();
     impl_->published.state = LoadState::kLoading;
     impl_->published.stage = "starting";
     impl_->published.progress = 0;

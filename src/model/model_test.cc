@@ -89,6 +89,23 @@ struct Case {
   double bar;  // mean |delta log-probability| of the reference's ten likeliest tokens
 };
 
+// Mean |delta log-probability| of the reference's ten likeliest tokens, over all of them.
+double DeltaTop10(Fixture& f, const std::vector<int32_t>& tokens) {
+  const auto reference = ReferenceForward(*f.file, f.bytes, f.config, tokens);
+  const auto vocab = static_cast<size_t>(f.config.vocab_size);
+  double total = 0;
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    const auto want = LogSoftmax(std::span(reference).subspan(t * vocab, vocab));
+    const auto got = LogSoftmax(f.Logits(static_cast<int64_t>(t)));
+    std::vector<size_t> order(vocab);
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::partial_sort(order.begin(), order.begin() + 10, order.end(),
+                      [&](size_t a, size_t b) { return want[a] > want[b]; });
+    for (size_t i = 0; i < 10; ++i) total += std::abs(want[order[i]] - got[order[i]]);
+  }
+  return total / (10.0 * static_cast<double>(tokens.size()));
+}
+
 class Exactness : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Exactness, AgreesWithTheReferenceOnEveryIsa) {
@@ -102,20 +119,7 @@ TEST_P(Exactness, AgreesWithTheReferenceOnEveryIsa) {
       const StepRow rows[] = {{tokens, 0, 0, f.pages}};
       f.model->Forward(rows);
       ASSERT_EQ(f.model->logit_rows(), 40);
-      const auto reference = ReferenceForward(*f.file, f.bytes, f.config, tokens);
-      const auto vocab = static_cast<size_t>(f.config.vocab_size);
-      double total = 0;
-      for (size_t t = 0; t < tokens.size(); ++t) {
-        const auto want = LogSoftmax(std::span(reference).subspan(t * vocab, vocab));
-        const auto got = LogSoftmax(f.Logits(static_cast<int64_t>(t)));
-        std::vector<size_t> order(vocab);
-        std::iota(order.begin(), order.end(), size_t{0});
-        std::partial_sort(order.begin(), order.begin() + 10, order.end(),
-                          [&](size_t a, size_t b) { return want[a] > want[b]; });
-        for (int i = 0; i < 10; ++i)
-          total += std::abs(want[order[static_cast<size_t>(i)]] - got[order[static_cast<size_t>(i)]]);
-      }
-      EXPECT_LT(total / (10.0 * 40.0), param.bar)
+      EXPECT_LT(DeltaTop10(f, tokens), param.bar)
           << kernels::NameOf(isa) << (precision == kernels::Precision::kExact ? " exact" : " fast");
     }
   }
@@ -128,6 +132,55 @@ INSTANTIATE_TEST_SUITE_P(Models, Exactness,
                          [](const auto& info) {
                            return std::string(info.param.architecture) + "_" + info.param.types;
                          });
+
+// Shapes that no tile, lane or page divides: every tail of every kernel, through whole models.
+TEST(OddShapes, AgreeWithTheReferenceOnEveryIsa) {
+  const gguf::TinyModelOptions shapes[] = {
+      {.architecture = "qwen3",
+       .types = "f16",
+       .d_model = 41,
+       .n_heads = 5,
+       .n_kv_heads = 1,
+       .head_dim = 24,
+       .ffn = 13},
+      {.architecture = "llama", .types = "f32", .d_model = 8, .n_heads = 7, .n_kv_heads = 7, .head_dim = 8, .ffn = 1},
+      {.architecture = "llama",
+       .types = "f16",
+       .n_layers = 1,
+       .d_model = 33,
+       .n_heads = 40,
+       .n_kv_heads = 1,
+       .head_dim = 8,
+       .ffn = 515},
+      {.architecture = "qwen3",
+       .types = "q8_0",
+       .d_model = 96,
+       .n_heads = 4,
+       .n_kv_heads = 2,
+       .head_dim = 136,
+       .ffn = 160},
+      {.architecture = "qwen3",
+       .types = "q8_0",
+       .d_model = 32,
+       .n_heads = 2,
+       .n_kv_heads = 1,
+       .head_dim = 256,
+       .ffn = 32}};
+  for (gguf::TinyModelOptions options : shapes) {
+    options.vocab = 283;
+    const double bar = options.types == "q8_0" ? 0.02 : 0.002;
+    for (const kernels::Isa isa : kernels::SupportedIsas()) {
+      for (const auto precision : {kernels::Precision::kExact, kernels::Precision::kFast}) {
+        Fixture f(options, isa, precision, 3);
+        const auto tokens = RandomTokens(37, 283, 11);
+        const StepRow rows[] = {{tokens, 0, 0, f.pages}};
+        f.model->Forward(rows);
+        EXPECT_LT(DeltaTop10(f, tokens), bar)
+            << kernels::NameOf(isa) << " " << options.architecture << " d_model " << options.d_model;
+      }
+    }
+  }
+}
 
 // Several sequences in one step, a prompt in chunks, single tokens beside chunks: exact mode gives the same bits.
 TEST(Model, ExactLogitsDoNotDependOnChunksNeighboursOrThreads) {
@@ -237,6 +290,14 @@ TEST(ModelErrors, NameTheKeyOrTensor) {
                 ErrorCode::kCorrupt, "qwen3.attention.head_count");
   ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.rope.scaling.type", std::string("yarn")}}),
                 ErrorCode::kUnsupported, "yarn");
+  for (const float base : {0.5F, -1.0F, NAN, INFINITY}) {
+    ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.rope.freq_base", base}}), ErrorCode::kCorrupt,
+                  "qwen3.rope.freq_base is");
+  }
+  for (const float eps : {1.0F, -1.0F, NAN}) {
+    ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.attention.layer_norm_rms_epsilon", eps}}), ErrorCode::kCorrupt,
+                  "qwen3.attention.layer_norm_rms_epsilon is");
+  }
 }
 
 TEST(ModelErrors, ATensorThatNobodyReadsIsRefused) {
@@ -249,6 +310,26 @@ TEST(ModelErrors, ATensorThatNobodyReadsIsRefused) {
   const std::vector<uint8_t> bias(256 * 4);
   writer.AddTensor("blk.0.attn_q.bias", tensor::DType::kF32, {256}, bias);
   ExpectRefused(writer.Serialize(), ErrorCode::kUnsupported, "blk.0.attn_q.bias");
+}
+
+TEST(ModelErrors, HostileNamesAreShortAndPrintable) {
+  const std::string hostile = "\xff\n\x1b[31m\"" + std::string(100'000, 'x');
+  const auto expect_tame = [&](const std::vector<uint8_t>& bytes) {
+    const auto result = LoadBytes(bytes, kGoOn);
+    ASSERT_FALSE(result.ok());
+    EXPECT_LT(result.error().message.size(), 400u);
+    for (const char c : result.error().message) EXPECT_TRUE(c >= ' ' && c <= '~') << static_cast<int>(c);
+  };
+  expect_tame(Altered(kKeepAll, kNoChange, {{"general.architecture", hostile}}));
+  expect_tame(Altered(kKeepAll, kNoChange, {{"qwen3.rope.scaling.type", hostile}}));
+  const auto bytes = gguf::MakeTinyModel({.types = "f32"});
+  const auto file = gguf::File::Parse(bytes).value();
+  gguf::Writer writer;
+  for (const auto& [key, value] : file.metadata()) writer.Set(key, value);
+  for (const auto& t : file.tensors())
+    writer.AddTensor(t.name, t.type, t.dims, std::span(bytes).subspan(t.offset_bytes, t.size_bytes));
+  writer.AddTensor(hostile, tensor::DType::kF32, {1}, std::vector<uint8_t>(4));
+  expect_tame(writer.Serialize());
 }
 
 TEST(ModelErrors, ALoadCanBeAbandoned) {
