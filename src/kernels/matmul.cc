@@ -23,6 +23,10 @@ constexpr int64_t kGatherBlock = 64;
 // An item is sized to take about this long: long against claiming it (0.1 us), short against a phase.
 constexpr double kItemMaxUs = 40;
 constexpr double kItemMinUs = 4;
+// Tiles (of two panels) per thread that let a phase end evenly; below that, tokens are split too, into runs of at least
+// kMinTokenCut (each converts its panels again: 5 % at 128 tokens).
+constexpr int64_t kTilesPerThread = 4;
+constexpr int64_t kMinTokenCut = 128;
 // What one core does, for the estimate alone.
 constexpr double kBytesPerUs = 20e3;
 constexpr double kMacsPerUs = 400e3;
@@ -148,17 +152,29 @@ void MatmulPlan::CutItems(int threads) {
     return p.tokens == 0 ? 0 : (PanelCount(p.job.w->rows) + kTilePanels - 1) / kTilePanels;
   };
   double remaining_us = 0;
-  for (const Prepared& p : jobs_) remaining_us += tile_us(p) * static_cast<double>(tiles_of(p));
+  int64_t all_tiles = 0;
+  for (const Prepared& p : jobs_) {
+    remaining_us += tile_us(p) * static_cast<double>(tiles_of(p));
+    all_tiles += tiles_of(p);
+  }
+  // With fewer tiles than keep many threads busy to the end, tiles are cut by tokens as well.
+  const int64_t cuts = all_tiles == 0 ? 1 : (kTilesPerThread * threads + all_tiles - 1) / all_tiles;
   for (size_t j = 0; j < jobs_.size(); ++j) {
     const Prepared& p = jobs_[j];
-    const int64_t panels = PanelCount(p.job.w->rows);
     const double each_us = tile_us(p);
     const int64_t tiles = tiles_of(p);
+    const int64_t token_step = std::max((p.tokens + cuts - 1) / cuts, kMinTokenCut);
     for (int64_t tile = 0; tile < tiles;) {
       const double goal_us = std::clamp(remaining_us / (4.0 * threads), kItemMinUs, kItemMaxUs);
       const int64_t take = std::clamp<int64_t>(static_cast<int64_t>(goal_us / each_us), 1, tiles - tile);
-      items_.push_back({static_cast<int32_t>(j), static_cast<int32_t>(tile * kTilePanels),
-                        static_cast<int32_t>(std::min((tile + take) * kTilePanels, panels))});
+      for (int64_t t = 0; t < p.tokens; t += token_step) {
+        items_.push_back(
+            {.job = static_cast<int32_t>(j),
+             .panel_begin = static_cast<int32_t>(tile * kTilePanels),
+             .panel_end = static_cast<int32_t>(std::min((tile + take) * kTilePanels, PanelCount(p.job.w->rows))),
+             .token_begin = static_cast<int32_t>(t),
+             .token_end = static_cast<int32_t>(std::min(t + token_step, p.tokens))});
+      }
       tile += take;
       remaining_us -= each_us * static_cast<double>(take);
     }
@@ -168,8 +184,8 @@ void MatmulPlan::CutItems(int threads) {
 void MatmulPlan::RunItem(int64_t item, uint8_t* scratch) const {
   const Item& it = items_[static_cast<size_t>(item)];
   const Prepared& p = jobs_[static_cast<size_t>(it.job)];
-  for (int64_t t = 0; t < p.tokens; t += p.token_block) {
-    const int64_t tokens = std::min(p.token_block, p.tokens - t);
+  for (int64_t t = it.token_begin; t < it.token_end; t += p.token_block) {
+    const int64_t tokens = std::min(p.token_block, it.token_end - t);
     uint8_t* gathered = scratch + 2 * p.c_bytes;
     const RecordsView view = View(p, *p.first.records, t, tokens, gathered);
     RecordsView view2 = view;

@@ -93,6 +93,8 @@ class MatmulPlan {
     int32_t job;
     int32_t panel_begin;
     int32_t panel_end;
+    int32_t token_begin;  // of the job's tokens
+    int32_t token_end;
   };
   void PrepareJob(Precision precision, const MatmulJob& job);
   void CutItems(int threads);

@@ -291,6 +291,32 @@ TEST(MatmulPlan, ItemsCoverEveryRowOnce) {
   }
 }
 
+// A narrow matrix, many tokens and many threads: tokens are split, and no element is missed or done twice.
+TEST(MatmulPlan, FewTilesAreCutByTokens) {
+  const Case c(DType::kQ8_0, 40, 64, 700);
+  const Activations x = testing::Quantized(Isa::kScalar, {DType::kQ8_0}, c.x, 700, 64);
+  std::vector<int32_t> scattered(700);
+  for (int32_t t = 0; t < 700; ++t) scattered[static_cast<size_t>(t)] = 699 - t;
+  for (const std::vector<int32_t>& rows : {std::vector<int32_t>{}, scattered}) {
+    for (const int threads : {1, 16, 100}) {
+      std::vector<float> y(700 * 40);
+      const MatmulJob job{
+          .w = &c.w, .x = &x, .token_rows = rows, .y = y.data(), .y_stride = 40, .epilogue = Epilogue::kAdd};
+      MatmulPlan plan;
+      plan.Build(Isa::kScalar, Precision::kFast, {&job, 1}, threads);
+      if (threads == 16) {
+        EXPECT_GE(plan.item_count(), 10);
+      }
+      const AlignedBytes scratch(plan.ScratchBytes());
+      for (int64_t i = 0; i < plan.item_count(); ++i) plan.RunItem(i, scratch.data());
+      for (size_t i = 0; i < y.size(); ++i) {
+        const size_t from = rows.empty() ? i : static_cast<size_t>(rows[i / 40]) * 40 + i % 40;
+        ASSERT_NEAR(y[i], c.expected.y[from], c.expected.tolerance[from]) << i << " of " << threads << " threads";
+      }
+    }
+  }
+}
+
 TEST(MatmulPlan, NoTokensIsNoWork) {
   const Case c(DType::kQ4_K, 32, 256, 1);
   Activations x;
