@@ -185,7 +185,10 @@ class TcpConnection final : public Connection {
   // --- answering ---
 
   asio::awaitable<void> Serve(Exchange& exchange, const std::shared_ptr<Exchange>& shared) {
-    exchange.on_output = [this] { Wake(); };
+    exchange.on_output = [this, &exchange] {
+      if (exchange.gone()) socket_.cancel(ignored_);  // a write to a client that does not read would go on for ever
+      Wake();
+    };
     if (!exchange.answered()) host_.handle(shared);
     if (!exchange.ended()) Watch(shared);
     while (true) {
