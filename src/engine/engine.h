@@ -66,7 +66,7 @@ struct Optimization {
   bool mlock_got = false;
   uint64_t mlock_locked_bytes = 0;
   std::string mlock_reason;  // why not everything is locked, "" otherwise
-  bool huge_pages = false;   // asked for, and granted by the kernel's setting
+  bool huge_pages = false;   // asked for, and allowed by the kernel's setting
   bool repacked = true;
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;

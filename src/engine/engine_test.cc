@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <xmmintrin.h>
 
 #include <fstream>
+#include <future>
 #include <mutex>
 #include <set>
 
@@ -104,6 +106,17 @@ TEST_F(EngineTest, EndOfGenerationStopsAndIsNotHandedOut) {
     for (const auto token : answer->tokens) EXPECT_FALSE(engine->model()->tokenizer->IsEndOfGeneration(token));
   }
   EXPECT_GT(stopped, 0);
+}
+
+TEST_F(EngineTest, TheLoopThreadFlushesDenormals) {
+  const auto engine = Start({});
+  std::promise<unsigned> control;
+  Request request = MakeRequest(std::make_shared<Answer>(), Prompt(5, 1), 1);
+  request.on_token = [](Token&&) {};
+  request.on_finish = [&control](Finish&&) { control.set_value(_mm_getcsr()); };
+  ASSERT_TRUE(engine->Submit(std::move(request)).ok());
+  constexpr unsigned kFlushToZeroAndDenormalsAreZero = 0x8040;
+  EXPECT_EQ(control.get_future().get() & kFlushToZeroAndDenormalsAreZero, kFlushToZeroAndDenormalsAreZero);
 }
 
 TEST_F(EngineTest, SameSeedSameTokensAndLogprobsAreOfTheSoftmax) {

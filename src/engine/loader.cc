@@ -156,7 +156,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
                          .exact = options.exact,
                          .mlock_asked = options.mlock,
                          .mlock_reason = "",
-                         .huge_pages = arena.asked_huge_pages(),
+                         .huge_pages = arena.asked_huge_pages() && platform::HugePagesAllowed(),
                          .weight_bytes = arena.size(),
                          .kv_bytes = loaded.model->kv().buffer().size()};
   if (options.mlock) {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 #include "base/checked_math.h"
@@ -156,6 +157,14 @@ HugeBuffer& HugeBuffer::operator=(HugeBuffer&& other) noexcept {
 
 HugeBuffer::~HugeBuffer() {
   if (data_ != nullptr) munmap(data_, mapped_);
+}
+
+// The file reads "always [madvise] never": the brackets stand around what holds.
+bool HugePagesAllowed(const std::string& root) {
+  std::ifstream file(root + "/sys/kernel/mm/transparent_hugepage/enabled");
+  std::string line;
+  if (!std::getline(file, line)) return false;
+  return line.find("[always]") != std::string::npos || line.find("[madvise]") != std::string::npos;
 }
 
 LockResult LockMemory(std::span<const uint8_t> bytes) {

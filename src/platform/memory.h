@@ -47,6 +47,7 @@ class HugeBuffer {
 
   uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
+  // The kernel took the advice; HugePagesAllowed says whether it means anything.
   bool asked_huge_pages() const { return huge_; }
 
  private:
@@ -55,6 +56,11 @@ class HugeBuffer {
   size_t mapped_ = 0;
   bool huge_ = false;
 };
+
+// Whether the kernel's setting lets huge pages be had at all. It takes the advice of HugeBuffer without complaint even
+// where the setting is "never". root: "" for the real system; tests pass a folder. false without the setting. Any
+// thread.
+bool HugePagesAllowed(const std::string& root = "");
 
 // What locking a buffer into memory achieved; never fails the caller.
 struct LockResult {

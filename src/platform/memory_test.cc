@@ -155,6 +155,23 @@ TEST(HugeBuffer, GivesMemoryBackWhenDestroyedOrOverwritten) {
 }
 
 // The limit is raised again after each test only down to the hard limit, so this one lowers the soft limit alone.
+TEST(HugePagesAllowed, FollowsTheKernelsSetting) {
+  char name[] = "/tmp/tenfold_memory_test_XXXXXX";
+  ASSERT_NE(mkdtemp(name), nullptr);
+  const std::string root = name;
+  const std::string folder = root + "/sys/kernel/mm/transparent_hugepage";
+  EXPECT_FALSE(HugePagesAllowed(root)) << "a kernel without them";
+  std::filesystem::create_directories(folder);
+  const auto set = [&](const char* line) { std::ofstream(folder + "/enabled") << line << "\n"; };
+  set("[always] madvise never");
+  EXPECT_TRUE(HugePagesAllowed(root));
+  set("always [madvise] never");
+  EXPECT_TRUE(HugePagesAllowed(root));
+  set("always madvise [never]");
+  EXPECT_FALSE(HugePagesAllowed(root));
+  std::filesystem::remove_all(root);
+}
+
 TEST(LockMemory, LocksAPrefixUnderALowLimitAndSaysWhatToRaise) {
   rlimit old{};
   ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &old), 0);

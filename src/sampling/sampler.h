@@ -44,7 +44,6 @@ class Sampler {
   // one more pass over the vocabulary for the sum, and one for n_top > 0. `top` is shorter than n_top if fewer tokens
   // have a finite logit. NaN and infinite logits count as -inf, which is never drawn; if nothing is finite, kInternal.
   Result<Sample> Draw(std::span<const float> logits, int32_t n_top);
-  const Params& params() const { return params_; }
 
  private:
   int32_t Pick(std::span<const float> logits, float peak_logit, int32_t peak_token, double u);
