@@ -3,8 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
-#include <iostream>
+#include <utility>
 
 #include "kernels/matmul_kernels.h"
 #include "kernels/matmul_testing.h"
@@ -220,6 +221,25 @@ TEST_P(MatmulOn, HalvesOfUnequalSizeAddUp) {
   }
 }
 
+// The same of weights: rows whose second half is far smaller or larger, or nothing.
+TEST_P(MatmulOn, HalvesOfUnequalWeightsAddUp) {
+  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+    for (const float factor : {0.0f, 1e-4f, 0.02f, 0.3f, 50.0f, 1e4f}) {
+      Case c(format, 32, 512, 64);
+      for (uint32_t r = 0; r < 32; ++r) {
+        std::vector<float> row = testing::MakeInput(1, 512, r);
+        for (size_t i = 0; i < row.size(); ++i) row[i] *= i % 256 < 128 ? 1.0f : factor;
+        tensor::QuantizeRow(format, row.data(), 512, c.weights.data() + r * tensor::RowBytes(format, 512));
+      }
+      c.w = testing::Pack(format, c.weights, 32, 512, &c.storage);
+      c.expected = testing::Multiply(format, c.weights, 32, 512, c.x);
+      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), 64))) << factor;
+      const std::vector<float> fast = c.RunOn(GetParam(), 64, {.precision = Precision::kFast});
+      ASSERT_LE(Nmse(fast, c.expected.y), 6e-5) << NameOf(format) << " factor " << factor;
+    }
+  }
+}
+
 TEST_P(MatmulOn, ANotANumberReachesEveryResultOfItsToken) {
   for (const DType format : testing::kFormatsUnderTest) {
     for (const size_t at : {0, 130, 511}) {
@@ -298,10 +318,12 @@ TEST(MatmulPlan, FewTilesAreCutByTokens) {
   std::vector<int32_t> scattered(700);
   for (int32_t t = 0; t < 700; ++t) scattered[static_cast<size_t>(t)] = 699 - t;
   for (const std::vector<int32_t>& rows : {std::vector<int32_t>{}, scattered}) {
-    for (const int threads : {1, 16, 100}) {
+    // Adding shows what is done twice, storing what is written past the last token.
+    for (const auto& [threads, epilogue] : {std::pair(1, Epilogue::kAdd), std::pair(16, Epilogue::kAdd),
+                                            std::pair(16, Epilogue::kStore), std::pair(100, Epilogue::kAdd)}) {
       std::vector<float> y(700 * 40);
-      const MatmulJob job{
-          .w = &c.w, .x = &x, .token_rows = rows, .y = y.data(), .y_stride = 40, .epilogue = Epilogue::kAdd};
+      y.resize(900 * 40, 5.0f);
+      const MatmulJob job{.w = &c.w, .x = &x, .token_rows = rows, .y = y.data(), .y_stride = 40, .epilogue = epilogue};
       MatmulPlan plan;
       plan.Build(Isa::kScalar, Precision::kFast, {&job, 1}, threads);
       if (threads == 16) {
@@ -309,7 +331,8 @@ TEST(MatmulPlan, FewTilesAreCutByTokens) {
       }
       const AlignedBytes scratch(plan.ScratchBytes());
       for (int64_t i = 0; i < plan.item_count(); ++i) plan.RunItem(i, scratch.data());
-      for (size_t i = 0; i < y.size(); ++i) {
+      ASSERT_EQ(std::count(y.begin() + 700 * 40, y.end(), 5.0f), 200 * 40);
+      for (size_t i = 0; i < 700 * 40; ++i) {
         const size_t from = rows.empty() ? i : static_cast<size_t>(rows[i / 40]) * 40 + i % 40;
         ASSERT_NEAR(y[i], c.expected.y[from], c.expected.tolerance[from]) << i << " of " << threads << " threads";
       }
