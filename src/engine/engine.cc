@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -30,7 +31,7 @@ struct Orders {
 // A request to queue, or, without one, an id to cancel.
 struct Command {
   RequestId id = 0;
-  std::unique_ptr<Request> submitted;
+  std::optional<Request> submitted;
   int64_t submitted_us = 0;
 };
 
@@ -88,7 +89,7 @@ struct Engine::Impl {
   void Unload();
   void SetState(LoadState state);
   void Notify(LoadState state);
-  void Post(Command command);  // needs the mutex
+  void Post(Command&& command);  // needs the mutex
   void Publish();
   void RunStep();
   bool ReportLoad(std::string_view stage, double progress);
@@ -111,7 +112,7 @@ void Engine::Impl::Notify(LoadState state) {
   if (callback) callback(state);
 }
 
-void Engine::Impl::Post(Command command) {
+void Engine::Impl::Post(Command&& command) {
   if (inbox.empty() && !published.work_pending) work_since_us = NowUs();
   inbox.push_back(std::move(command));
 }
@@ -240,7 +241,7 @@ void Engine::Impl::TakeCommands() {
     commands.swap(inbox);
   }
   for (Command& command : commands) {
-    if (command.submitted != nullptr) {
+    if (command.submitted.has_value()) {
       if (loop) {
         loop->Add(command.id, std::move(*command.submitted), command.submitted_us);
       } else {
@@ -363,7 +364,7 @@ Snapshot Engine::snapshot() const {
   const std::lock_guard lock(impl_->mutex);
   Snapshot copy = impl_->published;
   copy.waiting +=
-      std::count_if(impl_->inbox.begin(), impl_->inbox.end(), [](const Command& c) { return c.submitted != nullptr; });
+      std::count_if(impl_->inbox.begin(), impl_->inbox.end(), [](const Command& c) { return c.submitted.has_value(); });
   copy.work_pending = copy.work_pending || !impl_->inbox.empty();
   const int64_t since_us =
       copy.work_pending ? std::max(impl_->last_step_us, impl_->work_since_us) : impl_->last_step_us;
@@ -398,12 +399,13 @@ Result<RequestId> Engine::Submit(Request request) {
   const std::shared_ptr<const ModelInfo> info = model();
   if (info == nullptr) return Error{ErrorCode::kUnavailable, "the model is not loaded"};
   TENFOLD_TRY_STATUS(CheckRequest(request, *info));
+  Command command{0, std::move(request), NowUs()};
   RequestId id = 0;
   {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->info != info || impl_->stopping) return Error{ErrorCode::kUnavailable, "the model is not loaded"};
-    id = impl_->next_id++;
-    impl_->Post({id, std::make_unique<Request>(std::move(request)), NowUs()});
+    id = command.id = impl_->next_id++;
+    impl_->Post(std::move(command));
   }
   impl_->wake.notify_all();
   return id;
@@ -412,7 +414,7 @@ Result<RequestId> Engine::Submit(Request request) {
 void Engine::Cancel(RequestId id) {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->Post({id, nullptr, 0});
+    impl_->Post({id, std::nullopt, 0});
   }
   impl_->wake.notify_all();
 }

@@ -165,18 +165,18 @@ TEST(EngineHostileFiles, AnAbsurdBlockCountIsNamedBeforeMemoryIsPlanned) {
 }
 
 TEST(EngineHostileFiles, AShortPathStillStandsBeforeTheReason) {
-  // "m" is part of nearly every message; it must not pass for the file's name.
+  // "e" is part of nearly every message; it must not pass for the file's name.
   const TempModel model(
       Altered([](const gguf::File&, gguf::Writer& writer) { writer.Set("qwen3.block_count", uint32_t{16'000'000}); }));
   const std::string old = std::filesystem::current_path();
   std::filesystem::current_path(::testing::TempDir());
-  unlink("m");
-  ASSERT_EQ(symlink(model.path().c_str(), "m"), 0);
-  Engine engine({.model_path = "m", .threads = 1}, nullptr);
+  unlink("e");
+  ASSERT_EQ(symlink(model.path().c_str(), "e"), 0);
+  Engine engine({.model_path = "e", .threads = 1}, nullptr);
   EXPECT_TRUE(engine.StartLoad().ok());
   EXPECT_TRUE(WaitState(engine, LoadState::kError));
-  EXPECT_TRUE(engine.snapshot().error.starts_with("m: ")) << engine.snapshot().error;
-  unlink("m");
+  EXPECT_TRUE(engine.snapshot().error.starts_with("e: ")) << engine.snapshot().error;
+  unlink("e");
   std::filesystem::current_path(old);
 }
 
