@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/activations.h"
 #include "kernels/matmul_kernels.h"
 #include "kernels/matmul_testing.h"
 
@@ -20,6 +21,9 @@ using testing::Fill;
 using testing::RunOptions;
 
 int64_t Block(DType format) { return static_cast<int64_t>(tensor::TraitsOf(format).block_elems); }
+
+// Enough tokens for every panel path (PanelPathsAreReached checks it).
+constexpr int64_t kManyTokens = 96;
 
 // A matrix, its input, and the truth about their product.
 struct Case {
@@ -133,14 +137,15 @@ double Nmse(const std::vector<float>& got, const std::vector<double>& want) {
   return error / size;
 }
 
-// Gaussian weights, quantised: int8 with a scale per 128 columns loses 3.9e-5 of their power.
+// Gaussian weights, quantised: int8 with a scale per 128 columns loses 3.9e-5 of their power. 24 token counts make
+// every size of token group.
 TEST_P(MatmulOn, PanelsStayNearExact) {
   for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
     const int64_t least = PanelMinTokens(GetParam(), format);
     if (least == INT64_MAX) continue;
     for (const int64_t rows : {64, 85}) {
-      const Case c(format, rows, 1280, 61, Fill::kGaussian);
-      for (int64_t tokens = least; tokens <= 61; ++tokens) {
+      const Case c(format, rows, 1280, least + 24, Fill::kGaussian);
+      for (int64_t tokens = least; tokens <= least + 24; ++tokens) {
         const std::vector<float> y = c.RunOn(GetParam(), tokens, {.precision = Precision::kFast});
         const std::vector<double> want(c.expected.y.begin(), c.expected.y.begin() + static_cast<ptrdiff_t>(y.size()));
         const double nmse = Nmse(y, want);
@@ -151,12 +156,50 @@ TEST_P(MatmulOn, PanelsStayNearExact) {
   }
 }
 
+// The panel kernels themselves, below the token counts at which they are chosen.
+TEST_P(MatmulOn, PanelKernelsTakeAnyTokenCount) {
+  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+    const FormatKernels& kernels = KernelsOf(GetParam(), format);
+    if (kernels.panel == nullptr) continue;
+    const Case c(format, 32, 768, 30, Fill::kGaussian);
+    const Activations x = testing::Quantized(GetParam(), {format}, c.x, 30, 768);
+    const Records& records = x.impl().For(format);
+    for (int64_t tokens = 1; tokens <= 30; ++tokens) {
+      const AlignedBytes out(static_cast<size_t>(tokens) * 32 * sizeof(float));
+      auto* y = reinterpret_cast<float*>(out.data());
+      kernels.panel({.w = c.w.data,
+                     .panel_bytes = PanelBytes(format, 768),
+                     .panels = 2,
+                     .cols = 768,
+                     .records = records.memory.get(),
+                     .block_stride = records.block_stride,
+                     .tokens = tokens,
+                     .c = y});
+      for (int64_t t = 0; t < tokens; ++t) {
+        const std::vector<float> got(y + 32 * t, y + 32 * (t + 1));
+        const std::vector<double> want(c.expected.y.begin() + 32 * t, c.expected.y.begin() + 32 * (t + 1));
+        if (t != 2) {  // a token of zeros
+          ASSERT_LE(Nmse(got, want), 5e-4) << NameOf(format) << " token " << t << " of " << tokens;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatmulOn, PanelPathsAreReached) {
+  for (const FormatKernels& kernels : MatmulKernelsOf(GetParam()).formats) {
+    if (kernels.panel != nullptr) {
+      EXPECT_LE(kernels.panel_min_tokens, kManyTokens);
+    }
+  }
+}
+
 TEST_P(MatmulOn, PanelsOfExtremeWeightsStayNearExact) {
   for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
     if (PanelMinTokens(GetParam(), format) == INT64_MAX) continue;
     for (const Fill fill : {Fill::kRandom, Fill::kLargest, Fill::kZeroScale, Fill::kSubnormalScale}) {
-      const Case c(format, 40, 512, 70, fill);
-      const std::vector<float> y = c.RunOn(GetParam(), 70, {.precision = Precision::kFast});
+      const Case c(format, 40, 512, kManyTokens, fill);
+      const std::vector<float> y = c.RunOn(GetParam(), kManyTokens, {.precision = Precision::kFast});
       ASSERT_LE(Nmse(y, c.expected.y), 1e-4) << NameOf(format) << " fill " << static_cast<int>(fill);
     }
   }
@@ -211,11 +254,11 @@ TEST_P(MatmulOn, TokenRowsPickRows) {
 TEST_P(MatmulOn, HalvesOfUnequalSizeAddUp) {
   for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
     for (const float factor : {0.0f, 1e-25f, 1e-4f, 0.01f, 0.04f, 1.0f, 30.0f, 1e4f, 1e25f}) {
-      Case c(format, 32, 512, 64, Fill::kGaussian);
+      Case c(format, 32, 512, kManyTokens, Fill::kGaussian);
       for (size_t i = 0; i < c.x.size(); ++i) c.x[i] *= i % 256 < 128 ? 1.0f : factor;
       c.expected = testing::Multiply(format, c.weights, 32, 512, c.x);
-      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), 64))) << factor;
-      const std::vector<float> fast = c.RunOn(GetParam(), 64, {.precision = Precision::kFast});
+      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), kManyTokens))) << factor;
+      const std::vector<float> fast = c.RunOn(GetParam(), kManyTokens, {.precision = Precision::kFast});
       ASSERT_LE(Nmse(fast, c.expected.y), 6e-5) << NameOf(format) << " factor " << factor;
     }
   }
@@ -225,7 +268,7 @@ TEST_P(MatmulOn, HalvesOfUnequalSizeAddUp) {
 TEST_P(MatmulOn, HalvesOfUnequalWeightsAddUp) {
   for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
     for (const float factor : {0.0f, 1e-4f, 0.02f, 0.3f, 50.0f, 1e4f}) {
-      Case c(format, 32, 512, 64);
+      Case c(format, 32, 512, kManyTokens);
       for (uint32_t r = 0; r < 32; ++r) {
         std::vector<float> row = testing::MakeInput(1, 512, r);
         for (size_t i = 0; i < row.size(); ++i) row[i] *= i % 256 < 128 ? 1.0f : factor;
@@ -233,8 +276,8 @@ TEST_P(MatmulOn, HalvesOfUnequalWeightsAddUp) {
       }
       c.w = testing::Pack(format, c.weights, 32, 512, &c.storage);
       c.expected = testing::Multiply(format, c.weights, 32, 512, c.x);
-      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), 64))) << factor;
-      const std::vector<float> fast = c.RunOn(GetParam(), 64, {.precision = Precision::kFast});
+      ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), kManyTokens))) << factor;
+      const std::vector<float> fast = c.RunOn(GetParam(), kManyTokens, {.precision = Precision::kFast});
       ASSERT_LE(Nmse(fast, c.expected.y), 6e-5) << NameOf(format) << " factor " << factor;
     }
   }
@@ -243,10 +286,10 @@ TEST_P(MatmulOn, HalvesOfUnequalWeightsAddUp) {
 TEST_P(MatmulOn, ANotANumberReachesEveryResultOfItsToken) {
   for (const DType format : testing::kFormatsUnderTest) {
     for (const size_t at : {0, 130, 511}) {
-      Case c(format, 20, 512, 50);
+      Case c(format, 20, 512, kManyTokens);
       c.x[7 * 512 + at] = std::nanf("");
       for (const Precision precision : {Precision::kExact, Precision::kFast}) {
-        const std::vector<float> y = c.RunOn(GetParam(), 50, {.precision = precision});
+        const std::vector<float> y = c.RunOn(GetParam(), kManyTokens, {.precision = precision});
         for (size_t i = 0; i < y.size(); ++i) ASSERT_EQ(std::isnan(y[i]), i / 20 == 7) << NameOf(format) << " " << i;
       }
     }
