@@ -1,6 +1,8 @@
 // Attention on every instruction set against a double-precision softmax over the same stored halves.
 #include "kernels/attention.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -9,7 +11,6 @@
 #include <numeric>
 #include <random>
 
-#include "gtest/gtest.h"
 #include "kernels/test_isas.h"
 #include "tensor/fp16.h"
 

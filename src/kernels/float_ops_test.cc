@@ -1,4 +1,6 @@
 // Norm, rotary embedding, add and gated activation on every instruction set against double precision.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -6,7 +8,6 @@
 #include <thread>
 #include <vector>
 
-#include "gtest/gtest.h"
 #include "kernels/attention.h"
 #include "kernels/test_isas.h"
 

@@ -1,10 +1,11 @@
 // The instruction sets that tests of kernels run on: every one this machine has.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <vector>
 
-#include "gtest/gtest.h"
 #include "kernels/isa.h"
 
 namespace tenfold::kernels {
