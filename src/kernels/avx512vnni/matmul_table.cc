@@ -6,8 +6,8 @@ namespace tenfold::kernels {
 using namespace avx512vnni;  // NOLINT(google-build-using-namespace): the table is a list of its functions
 
 // panel_min_tokens: where the panel path overtakes over whole layers of a 4B model, two threads, on Zen 5. There
-// converting floats costs the direct kernels little; on CPUs that share ports between conversions and products the paths
-// cross earlier, but the direct ones also round less, so the later crossing serves both.
+// converting floats costs the direct kernels little; on CPUs that share ports between conversions and products the
+// paths cross earlier, but the direct ones also round less, so the later crossing serves both.
 const MatmulKernels kMatmulAvx512Vnni = {
     .formats = {{.format = tensor::DType::kF32, .direct_name = "gemm_f32_f32_2x12__avx512vnni", .direct = DirectF32},
                 {.format = tensor::DType::kF16, .direct_name = "gemm_f16_f32_2x12__avx512vnni", .direct = DirectF16},
