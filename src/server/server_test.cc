@@ -316,11 +316,10 @@ TEST(ServerLoad, AFailedLoadStaysUpAndCanBeTriedAgain) {
 TEST(ServerDrain, FinishesWhatRunsAndRefusesTheRest) {
   TinyModelFile file;
   file.Write();
-  TestServer server(file.path(), [](Config& c) { c.drain_us = 20'000'000; });
+  TestServer server(file.path(), [](Config& c) { c.drain_us = 60'000'000; });
   ASSERT_TRUE(server.AwaitReady());
   TestClient running(server.port());
-  running.Request("POST", "/v1/completions",
-                  R"({"prompt":[1,2,3],"max_tokens":16000,"ignore_eos":true,"stream":true})");
+  running.Request("POST", "/v1/completions", R"({"prompt":[1,2,3],"max_tokens":4000,"ignore_eos":true,"stream":true})");
   ASSERT_NE(running.Await("data: "), std::string::npos);
   TestClient idle(server.port());
   EXPECT_EQ(idle.Ask("GET", "/livez").status, 200);
