@@ -65,6 +65,10 @@ TEST_F(ServerTest, StatusRoutes) {
 
 TEST_F(ServerTest, MetricsOfBothFamilies) {
   ASSERT_EQ(server_->Post("/v1/completions", R"({"prompt":[1,2,3],"max_tokens":4,"ignore_eos":true})").status, 200);
+  // The loop publishes its counters after the callbacks of a step: the answer may be here a moment before them.
+  for (int i = 0; i < 5000 && server_->Metric("vllm:generation_tokens_total") < 4; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   const TestResponse metrics = server_->Get("/metrics");
   EXPECT_EQ(metrics.Header("Content-Type").substr(0, 10), "text/plain");
   for (const char* name : {"llamacpp:prompt_tokens_total", "llamacpp:tokens_predicted_total", "llamacpp:n_decode_total",

@@ -70,11 +70,10 @@ def measure(command, bench, users, tokens):
         row = {"first_answer_s": first, "ready_s": ready}
         for n in (1, users):
             out = subprocess.run([bench, "bench", "load", url, "--users", str(n), "--tokens", str(tokens), "--timeout", "600",
-                                  "--ignore-eos", "--json"], capture_output=True, text=True)
-            result = json.loads(out.stdout)
-            row[f"mean_{n}_s"] = result["response_s"]["mean"]
-            row[f"ok_{n}"] = result["succeeded"]
-            row[f"tok_s_{n}"] = result["tokens_per_s"]
+                                  "--ignore-eos"], capture_output=True, text=True).stdout
+            row[f"mean_{n}_s"] = float(re.search(r"^response, s +([\d.]+)", out, re.M).group(1))
+            row[f"ok_{n}"] = int(re.search(r"^answered +(\d+) of", out, re.M).group(1))
+            row[f"tok_s_{n}"] = float(re.search(r"^tokens/s of all users +([\d.]+)", out, re.M).group(1))
         row["peak_gib"] = peak_bytes(process.pid) / 2**30
         return row
     finally:
