@@ -2,8 +2,8 @@
 #include "kernels/activations.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "base/check.h"
@@ -39,7 +39,7 @@ size_t RecordBytes(RecordKind kind) {
   return 0;
 }
 
-void FreeDeleter::operator()(uint8_t* p) const { std::free(p); }
+void LineDeleter::operator()(uint8_t* p) const { ::operator delete(p, std::align_val_t{layout::kLine}); }
 
 const Records& Activations::Impl::For(DType weight_format) const {
   const Records& found = records[static_cast<int>(RecordKindOf(weight_format))];
@@ -73,8 +73,8 @@ void Activations::Prepare(Isa isa, std::span<const DType> formats, const float* 
     r.blocks = (cols + RecordColumns(kind) - 1) / RecordColumns(kind);
     const size_t bytes = static_cast<size_t>(r.blocks) * r.block_stride;
     if (bytes <= r.capacity_bytes) continue;
-    r.memory.reset(static_cast<uint8_t*>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
-    TENFOLD_CHECK(r.memory != nullptr, "out of memory for quantised activations");
+    r.capacity_bytes = 0;
+    r.memory.reset(static_cast<uint8_t*>(::operator new(bytes, std::align_val_t{layout::kLine})));
     r.capacity_bytes = bytes;
   }
 }

@@ -17,7 +17,7 @@ RecordKind RecordKindOf(tensor::DType weight_format);
 int64_t RecordColumns(RecordKind kind);
 size_t RecordBytes(RecordKind kind);
 
-struct FreeDeleter {
+struct LineDeleter {
   void operator()(uint8_t* p) const;
 };
 
@@ -25,7 +25,7 @@ struct FreeDeleter {
 // To a kernel the two planes of a token are two tokens; their products are added afterwards.
 struct Records {
   bool wanted = false;
-  std::unique_ptr<uint8_t, FreeDeleter> memory;  // 64-byte aligned, kept between steps
+  std::unique_ptr<uint8_t, LineDeleter> memory;  // 64-byte aligned, kept between steps
   size_t capacity_bytes = 0;
   size_t record_bytes = 0;
   int planes = 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <new>
 
 #include "base/check.h"
 
@@ -36,7 +37,8 @@ void Step::ReserveScratch(size_t bytes) {
   for (platform::HugeBuffer& buffer : scratch_) {
     if (buffer.size() >= bytes) continue;
     auto grown = platform::HugeBuffer::Allocate(bytes);
-    TENFOLD_CHECK(grown.ok(), "no memory for a worker's scratch buffer");
+    // As the vectors of this step do when memory runs out: the engine fails the step's requests and goes on.
+    if (!grown.ok()) throw std::bad_alloc();
     buffer = std::move(grown).value();
   }
 }
