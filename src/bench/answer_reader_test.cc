@@ -7,7 +7,6 @@ namespace tenfold::bench {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 std::string Delta(const std::string& delta) { return "data: {\"choices\":[{\"delta\":" + delta + "}]}\n\n"; }
 
