@@ -39,7 +39,7 @@ size_t RecordBytes(RecordKind kind) {
   return 0;
 }
 
-void LineDeleter::operator()(uint8_t* p) const { ::operator delete(p, std::align_val_t{layout::kLine}); }
+void LineDeleter::operator()(uint8_t* p) const { ::operator delete (p, std::align_val_t{layout::kLine}); }
 
 const Records& Activations::Impl::For(DType weight_format) const {
   const Records& found = records[static_cast<int>(RecordKindOf(weight_format))];
@@ -74,7 +74,7 @@ void Activations::Prepare(Isa isa, std::span<const DType> formats, const float* 
     const size_t bytes = static_cast<size_t>(r.blocks) * r.block_stride;
     if (bytes <= r.capacity_bytes) continue;
     r.capacity_bytes = 0;
-    r.memory.reset(static_cast<uint8_t*>(::operator new(bytes, std::align_val_t{layout::kLine})));
+    r.memory.reset(static_cast<uint8_t*>(::operator new (bytes, std::align_val_t{layout::kLine})));
     r.capacity_bytes = bytes;
   }
 }

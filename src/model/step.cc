@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <new>
 
 #include "base/check.h"
 
@@ -33,19 +32,18 @@ Step::Step(const Config& config, kernels::Isa isa, kernels::Precision precision,
   }
 }
 
+// No memory left: std::bad_alloc, as from every vector of a step; the engine fails the step's requests and goes on.
 void Step::ReserveScratch(size_t bytes) {
-  for (platform::HugeBuffer& buffer : scratch_) {
-    if (buffer.size() >= bytes) continue;
-    auto grown = platform::HugeBuffer::Allocate(bytes);
-    // As the vectors of this step do when memory runs out: the engine fails the step's requests and goes on.
-    if (!grown.ok()) throw std::bad_alloc();
-    buffer = std::move(grown).value();
+  const size_t lines = std::max<size_t>(1, (bytes + sizeof(CacheLine) - 1) / sizeof(CacheLine));
+  for (std::vector<CacheLine>& scratch : scratch_) {
+    if (scratch.size() < lines) scratch.resize(lines);
   }
 }
 
 uint8_t* Step::Scratch(int worker, size_t bytes) {
-  TENFOLD_CHECK(scratch_[Size(worker)].size() >= bytes, "scratch was not reserved");
-  return scratch_[Size(worker)].data();
+  std::vector<CacheLine>& scratch = scratch_[Size(worker)];
+  TENFOLD_CHECK(scratch.size() * sizeof(CacheLine) >= bytes, "scratch was not reserved");
+  return scratch.data()->bytes;
 }
 
 void Step::Begin(std::span<const StepRow> rows) {

@@ -57,6 +57,9 @@ class Step {
   int64_t logit_rows() const { return static_cast<int64_t>(logit_tokens_.size()); }
 
  private:
+  struct alignas(64) CacheLine {
+    uint8_t bytes[64];
+  };
   struct AttentionItem {
     int32_t row;
     int32_t kv_head;
@@ -88,7 +91,7 @@ class Step {
   std::vector<kernels::MatmulJob> jobs_;
   kernels::Activations act_model_, act_attention_, act_ff_;
   kernels::MatmulPlan plan_;
-  std::vector<platform::HugeBuffer> scratch_;  // one per worker
+  std::vector<std::vector<CacheLine>> scratch_;  // one per worker
 };
 
 }  // namespace tenfold::model
