@@ -15,7 +15,7 @@ constexpr int64_t kRecheckUs = 500'000;
 api::ApiError NotReadyError(const engine::Snapshot& snapshot) {
   if (snapshot.state == engine::LoadState::kError) {
     return api::Unavailable(
-        fmt::format("The model could not be loaded: {} POST /admin/load tries again.", snapshot.error),
+        fmt::format("The model could not be loaded: {}. POST /admin/load tries again.", snapshot.error),
         kErrorRetryAfterS);
   }
   return api::Unavailable("No model is loaded.", kErrorRetryAfterS);
