@@ -55,14 +55,6 @@ void RaiseDescriptorLimit() {
   }
 }
 
-std::string ModelName(const engine::Options& options) {
-  if (!options.alias.empty()) return options.alias;
-  std::string name = options.model_path.substr(options.model_path.find_last_of('/') + 1);
-  constexpr std::string_view kSuffix = ".gguf";
-  if (name.size() > kSuffix.size() && name.ends_with(kSuffix)) name.resize(name.size() - kSuffix.size());
-  return name;
-}
-
 std::string UrlOf(const server::Config& config, uint16_t port) {
   const bool v6 = config.host.find(':') != std::string::npos;
   return v6 ? fmt::format("http://[{}]:{}", config.host, port) : fmt::format("http://{}:{}", config.host, port);
@@ -74,7 +66,7 @@ int Serve(Flags flags) {
   server::Config& config = flags.server;
   config.load_in_background = flags.load == "background";
   config.drain_us = int64_t{flags.drain_seconds} * 1'000'000;
-  config.model = {ModelName(flags.engine), flags.engine.model_path};
+  config.model = {engine::ModelName(flags.engine), flags.engine.model_path};
   flags.engine.alias = config.model.name;
 
   server::Server server(config);

@@ -33,6 +33,9 @@ struct Options {
   std::string isa{};   // empty: TENFOLD_ISA or the widest
 };
 
+// The name clients see: the alias, or the file name without ".gguf". Pure, any thread.
+std::string ModelName(const Options& options);
+
 enum class LoadState { kNotLoaded, kLoading, kReady, kError };
 std::string_view NameOf(LoadState state);  // "not_loaded" "loading" "ready" "error"
 

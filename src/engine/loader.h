@@ -29,7 +29,4 @@ using LoadReport = std::function<bool(std::string_view stage, double progress)>;
 // Runs on the loop thread with its pool. Errors are one sentence that begins with the path.
 Result<LoadedModel> LoadModel(const Options& options, platform::ThreadPool& pool, const LoadReport& report);
 
-// The name clients see: the alias, or the file name without ".gguf".
-std::string ModelName(const Options& options);
-
 }  // namespace tenfold::engine
