@@ -35,14 +35,31 @@ struct GenerationOptions {
   int n_top = -1;  // < 0: no log-probabilities
 };
 
+// One call that an assistant's earlier message made.
+struct ToolCall {
+  std::string id{};
+  std::string name{};            // of the function
+  std::string arguments_json{};  // as the client sent it; usually an object, not always JSON
+};
+
 struct ChatMessage {
   std::string role;  // "system" (also for "developer"), "user" or "assistant"
   std::string content;
+  bool content_is_null = false;  // null or absent, which templates tell from ""; then content is ""
+  std::string reasoning_content{};
+  std::vector<ToolCall> tool_calls{};
+  std::string tool_call_id{};
+  std::string name{};
 };
 
 struct ChatRequest {
   GenerationOptions options;
-  std::vector<ChatMessage> messages;  // at least one
+  std::vector<ChatMessage> messages;   // at least one
+  std::string tools_json{};            // the array as JSON, "" for none
+  std::string documents_json{};        // an array, "" for none
+  std::string template_kwargs_json{};  // chat_template_kwargs, an object; "" for none
+  bool add_generation_prompt = true;
+  bool continue_final_message = false;  // the answer goes on where the last message ends
 };
 
 struct CompletionRequest {

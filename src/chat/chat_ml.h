@@ -4,17 +4,12 @@
 // tools, validation of roles.
 #pragma once
 
-#include <string>
 #include <vector>
 
+#include "chat/message.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tenfold::chat {
-
-struct Message {
-  std::string role;  // "system", "user", "assistant", ...
-  std::string content;
-};
 
 // The tokens of, for each message, "<|im_start|>ROLE\nCONTENT<|im_end|>\n", and of "<|im_start|>assistant\n" at the end
 // when `add_generation_prompt`; BOS in front where the model file says so. Neither role nor content can give a control
