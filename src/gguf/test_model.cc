@@ -44,7 +44,8 @@ std::vector<std::string> ByteTokens() {
 class TinyModel {
  public:
   explicit TinyModel(const TinyModelOptions& options) : o_(options), rng_(options.seed) {
-    TENFOLD_CHECK(o_.architecture == "qwen3" || o_.architecture == "llama", "a tiny model is qwen3 or llama");
+    TENFOLD_CHECK(o_.architecture == "qwen2" || o_.architecture == "qwen3" || o_.architecture == "llama",
+                  "a tiny model is qwen2, qwen3 or llama");
     TENFOLD_CHECK(o_.vocab >= kLeastTinyVocab, "a tiny vocabulary needs kLeastTinyVocab tokens");
     TENFOLD_CHECK(o_.n_kv_heads > 0 && o_.n_heads % o_.n_kv_heads == 0, "query heads must share KV heads evenly");
   }
@@ -127,6 +128,12 @@ class TinyModel {
         AddNorm(blk + "attn_q_norm.weight", o_.head_dim);
         AddNorm(blk + "attn_k_norm.weight", o_.head_dim);
       }
+      if (o_.architecture == "qwen2" || o_.biases) {
+        AddVector(blk + "attn_q.bias", q, 0.0f);
+        AddVector(blk + "attn_k.bias", kv, 0.0f);
+        AddVector(blk + "attn_v.bias", kv, 0.0f);
+        if (o_.architecture == "llama") AddVector(blk + "attn_output.bias", d, 0.0f);
+      }
     }
   }
 
@@ -166,8 +173,11 @@ class TinyModel {
   }
 
   // (n) norm weights around 1.
-  void AddNorm(const std::string& name, uint64_t n) {
-    std::normal_distribution<float> normal(1.0f, 0.1f);
+  void AddNorm(const std::string& name, uint64_t n) { AddVector(name, n, 1.0f); }
+
+  // (n) floats around a mean.
+  void AddVector(const std::string& name, uint64_t n, float mean) {
+    std::normal_distribution<float> normal(mean, 0.1f);
     std::vector<float> weights(n);
     for (float& weight : weights) weight = normal(rng_);
     std::vector<uint8_t> data(n * sizeof(float));

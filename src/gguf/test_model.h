@@ -1,7 +1,7 @@
 // Small random-weight model files made in memory, so that tests of every room above need no data from outside.
 //
-// What it does: writes a complete, loadable qwen3 or llama file with a byte-level vocabulary. What it does not: make
-// text that means anything. The same options give the same bytes on every machine with the same standard library.
+// What it does: writes a complete, loadable qwen2, qwen3 or llama file with a byte-level vocabulary. What it does not:
+// make text that means anything. The same options give the same bytes on every machine with the same standard library.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace tenfold::gguf {
 
 struct TinyModelOptions {
-  std::string architecture = "qwen3";  // "qwen3" (with QK-norm) or "llama"
+  std::string architecture = "qwen3";  // "qwen3" (with QK-norm), "qwen2" (with QKV biases) or "llama"
   // "f32", "f16", "q8_0", "q6_k", or "q4_k_m": Q4_K with Q6_K for the output head (the embedding when tied) and for
   // attn_v and ffn_down of the layers that the usual Q4_K_M recipe picks. Norms are always F32.
   std::string types = "q8_0";
@@ -23,7 +23,8 @@ struct TinyModelOptions {
   uint32_t ffn = 512;
   uint32_t vocab = 512;  // at least kLeastTinyVocab
   uint32_t context_length = 4096;
-  bool tied = true;  // no output.weight: the embedding serves as output head
+  bool biases = false;  // llama: with biases on q, k, v and the attention's output
+  bool tied = true;     // no output.weight: the embedding serves as output head
   uint64_t seed = 1;
 };
 

@@ -27,7 +27,7 @@ double Rms(const std::vector<uint8_t>& bytes, const TensorInfo& info) {
 }
 
 TEST(TinyModel, EveryArchitectureAndTypeParsesWithSaneWeights) {
-  for (const char* architecture : {"qwen3", "llama"}) {
+  for (const char* architecture : {"qwen2", "qwen3", "llama"}) {
     for (const char* types : {"f32", "f16", "q8_0", "q6_k", "q4_k_m"}) {
       SCOPED_TRACE(std::string(architecture) + " " + types);
       const std::vector<uint8_t> bytes =

@@ -7,6 +7,7 @@
 namespace tenfold::model {
 
 // Run every layer for the tokens given to step.Begin() and leave the logits in the step.
+void ForwardQwen2(const Config& config, const Weights& weights, Step& step);
 void ForwardQwen3(const Config& config, const Weights& weights, Step& step);
 void ForwardLlama(const Config& config, const Weights& weights, Step& step);
 

@@ -78,9 +78,9 @@ Status CheckShapes(const Config& c, const std::string& prefix) {
 Result<Config> ReadConfig(const gguf::File& file) {
   Config c;
   TENFOLD_TRY(c.architecture, file.GetString("general.architecture"));
-  if (c.architecture != "qwen3" && c.architecture != "llama") {
+  if (c.architecture != "qwen2" && c.architecture != "qwen3" && c.architecture != "llama") {
     return Unsupported(
-        fmt::format("general.architecture is {}: supported are qwen3 and llama", gguf::Quote(c.architecture)));
+        fmt::format("general.architecture is {}: supported are qwen2, qwen3 and llama", gguf::Quote(c.architecture)));
   }
   const std::string prefix = c.architecture + ".";
   TENFOLD_TRY_STATUS(RefuseUnsupported(file, prefix));

@@ -10,7 +10,7 @@
 namespace tenfold::model {
 
 struct Config {
-  std::string architecture;  // "qwen3" or "llama"
+  std::string architecture;  // "qwen2", "qwen3" or "llama"
   int64_t n_layers = 0;
   int64_t d_model = 0;
   int64_t n_heads = 0;

@@ -20,6 +20,8 @@ void Model::Forward(std::span<const StepRow> rows) {
   step_->Begin(rows);
   if (config_.architecture == "qwen3") {
     ForwardQwen3(config_, weights_, *step_);
+  } else if (config_.architecture == "qwen2") {
+    ForwardQwen2(config_, weights_, *step_);
   } else if (config_.architecture == "llama") {
     ForwardLlama(config_, weights_, *step_);
   } else {

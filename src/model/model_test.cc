@@ -128,7 +128,8 @@ TEST_P(Exactness, AgreesWithTheReferenceOnEveryIsa) {
 INSTANTIATE_TEST_SUITE_P(Models, Exactness,
                          ::testing::Values(Case{"qwen3", "f32", 0.002}, Case{"qwen3", "f16", 0.002},
                                            Case{"qwen3", "q8_0", 0.02}, Case{"qwen3", "q4_k_m", 0.03},
-                                           Case{"llama", "q4_k_m", 0.04}, Case{"llama", "f16", 0.002}),
+                                           Case{"llama", "q4_k_m", 0.04}, Case{"llama", "f16", 0.002},
+                                           Case{"qwen2", "q4_k_m", 0.04}, Case{"qwen2", "f16", 0.002}),
                          [](const auto& info) {
                            return std::string(info.param.architecture) + "_" + info.param.types;
                          });
@@ -151,7 +152,15 @@ TEST(OddShapes, AgreeWithTheReferenceOnEveryIsa) {
        .n_heads = 40,
        .n_kv_heads = 1,
        .head_dim = 8,
-       .ffn = 515},
+       .ffn = 515,
+       .biases = true},
+      {.architecture = "qwen2",
+       .types = "f16",
+       .d_model = 41,
+       .n_heads = 6,
+       .n_kv_heads = 2,
+       .head_dim = 24,
+       .ffn = 13},
       {.architecture = "qwen3",
        .types = "q8_0",
        .d_model = 96,
@@ -298,6 +307,30 @@ TEST(ModelErrors, NameTheKeyOrTensor) {
     ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.attention.layer_norm_rms_epsilon", eps}}), ErrorCode::kCorrupt,
                   "qwen3.attention.layer_norm_rms_epsilon is");
   }
+}
+
+TEST(ModelErrors, BiasesAreAskedOfQwen2AndRefusedElsewhere) {
+  const auto refused = [](const gguf::TinyModelOptions& options, std::string_view drop, std::string_view add,
+                          ErrorCode code, const std::string& mentions) {
+    const auto bytes = gguf::MakeTinyModel(options);
+    const auto file = gguf::File::Parse(bytes).value();
+    gguf::Writer writer;
+    for (const auto& [key, value] : file.metadata()) writer.Set(key, value);
+    for (const auto& t : file.tensors()) {
+      if (t.name == drop) continue;
+      writer.AddTensor(t.name, t.type, t.dims, std::span(bytes).subspan(t.offset_bytes, t.size_bytes));
+    }
+    if (!add.empty()) writer.AddTensor(add, tensor::DType::kF32, {256}, std::vector<uint8_t>(256 * 4));
+    ExpectRefused(writer.Serialize(), code, mentions);
+  };
+  refused({.architecture = "qwen2", .types = "f32"}, "blk.1.attn_v.bias", "", ErrorCode::kCorrupt,
+          "blk.1.attn_v.bias is missing");
+  refused({.architecture = "qwen2", .types = "f32"}, "", "blk.0.attn_output.bias", ErrorCode::kUnsupported,
+          "blk.0.attn_output.bias");
+  refused({.architecture = "llama", .types = "f32"}, "", "blk.0.ffn_down.bias", ErrorCode::kUnsupported,
+          "blk.0.ffn_down.bias");
+  refused({.architecture = "llama", .types = "f32"}, "", "blk.0.attn_k.bias", ErrorCode::kCorrupt,
+          "blk.0.attn_k.bias has shape");
 }
 
 TEST(ModelErrors, ATensorThatNobodyReadsIsRefused) {

@@ -51,6 +51,14 @@ class Reference {
     return y;
   }
 
+  // x plus a bias, where the file has it.
+  Vec Plus(Vec x, const std::string& bias_name) const {
+    if (file_.FindTensor(bias_name) == nullptr) return x;
+    const Vec bias = Tensor(bias_name);
+    for (size_t i = 0; i < x.size(); ++i) x[i] += bias[i];
+    return x;
+  }
+
   Vec Norm(const Vec& x, const Vec& weight) const {
     double square = 0;
     for (const double v : x) square += v * v;
@@ -113,12 +121,12 @@ class Reference {
     std::vector<Vec> k, v;
     for (size_t t = 0; t < x.size(); ++t) {
       const Vec h = Norm(x[t], attn_norm);
-      Vec q = Times(wq, h);
-      k.push_back(Times(wk, h));
-      v.push_back(Times(wv, h));
+      Vec q = Plus(Times(wq, h), p + "attn_q.bias");
+      k.push_back(Plus(Times(wk, h), p + "attn_k.bias"));
+      v.push_back(Plus(Times(wv, h), p + "attn_v.bias"));
       PrepareHeads(q, q_norm, t);
       PrepareHeads(k.back(), k_norm, t);
-      const Vec a = Times(wo, AttendOne(q, k, v, t));
+      const Vec a = Plus(Times(wo, AttendOne(q, k, v, t)), p + "attn_output.bias");
       for (size_t i = 0; i < a.size(); ++i) x[t][i] += a[i];
     }
     for (Vec& row : x) {

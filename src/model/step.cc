@@ -21,6 +21,12 @@ void Reserve(std::vector<float>& v, int64_t n) {
   if (v.size() < Size(n)) v.resize(Size(n));
 }
 
+// x += bias, (n) both; nothing without a bias.
+void AddBias(const float* bias, int64_t n, float* x) {
+  if (bias == nullptr) return;
+  for (int64_t i = 0; i < n; ++i) x[i] += bias[i];
+}
+
 }  // namespace
 
 Step::Step(const Config& config, kernels::Isa isa, kernels::Precision precision, platform::ThreadPool& pool,
@@ -140,6 +146,9 @@ void Step::RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernel
       [&](int64_t t, int) {
         const float* cos = cos_.data() + t * (c_.n_rot / 2);
         const float* sin = sin_.data() + t * (c_.n_rot / 2);
+        AddBias(layer.q_bias, c_.n_heads * hd, q_.data() + t * c_.n_heads * hd);
+        AddBias(layer.k_bias, c_.n_kv_heads * hd, k_.data() + t * c_.n_kv_heads * hd);
+        AddBias(layer.v_bias, c_.n_kv_heads * hd, v_.data() + t * c_.n_kv_heads * hd);
         for (int64_t h = 0; h < c_.n_heads; ++h) {
           float* q = q_.data() + (t * c_.n_heads + h) * hd;
           if (layer.q_norm != nullptr) kernels::RmsNorm(isa_, q, layer.q_norm, hd, c_.rms_eps, q);
@@ -189,7 +198,12 @@ void Step::ProjectAttention(const LayerWeights& layer) {
   const kernels::PackedMatrix* const consumers[] = {&layer.attn_out};
   Quantise(act_attention_, consumers, attended_.data(), n, c_.n_heads * c_.head_dim);
   pool_.ParallelFor(
-      n, [&](int64_t t, int) { act_attention_.Quantize(t, t + 1); }, kTokenGrain);
+      n,
+      [&](int64_t t, int) {
+        AddBias(layer.attn_bias, c_.d_model, x_.data() + t * c_.d_model);
+        act_attention_.Quantize(t, t + 1);
+      },
+      kTokenGrain);
   const kernels::MatmulJob jobs[] = {{.w = &layer.attn_out,
                                       .x = &act_attention_,
                                       .y = x_.data(),

@@ -1,7 +1,7 @@
 // One step's activations and the verbs that a forward pass is written in.
 //
 // What it does: owns the buffers of a step (reused from step to step) and runs each verb on the thread pool. What it
-// does not: know an architecture; qwen3.cc and llama.cc do, and read as the forward pass itself.
+// does not: know an architecture; qwen2.cc, qwen3.cc and llama.cc do, and read as the forward pass itself.
 //
 // A step has n tokens in all, of one or more sequences, in the order of the rows given to Begin().
 #pragma once
@@ -41,11 +41,12 @@ class Step {
   void Normalise(const float* weight, std::span<const kernels::PackedMatrix* const> consumers);
   // q (n, n_heads * head_dim), k and v (n, n_kv_heads * head_dim) = normed times the layer's three matrices.
   void ProjectQkv(const LayerWeights& layer);
-  // Each head of q and k: rms_norm with the layer's weights when it has them, then RoPE; k and v go into the pages.
+  // q, k and v: plus the layer's biases when it has them. Each head of q and k: rms_norm with the layer's weights when
+  // it has them, then RoPE. k and v go into the pages.
   void RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernels::RopePairing pairing);
   // attended (n, n_heads * head_dim) = causal attention of each sequence over its own pages.
   void Attend(int64_t layer_index);
-  // x += attended times attn_out.
+  // x += attended times attn_out, plus the layer's bias when it has one.
   void ProjectAttention(const LayerWeights& layer);
   // x += down(silu(gate normed) * up normed).
   void GatedFeedForward(const LayerWeights& layer);

@@ -89,6 +89,22 @@ class Binder {
 
 bool IsTied(const gguf::File& file) { return file.FindTensor("output.weight") == nullptr; }
 
+// A qwen2 without its biases is damaged; a llama may have any of them (its q and k rows, and so these biases, lie in
+// the order that interleaved rotation wants). Biases of other tensors stay unbound and are refused by name.
+void BindBiases(const Config& c, Binder& b, const std::string& p, LayerWeights& l) {
+  const int64_t q_width = c.n_heads * c.head_dim;
+  const int64_t kv_width = c.n_kv_heads * c.head_dim;
+  const auto bind = [&](const std::string& name, bool needed, int64_t elems, const float** target) {
+    if (needed || b.file().FindTensor(name) != nullptr) b.Vector(name, elems, target);
+  };
+  const bool needed = c.architecture == "qwen2";
+  if (!needed && c.architecture != "llama") return;
+  bind(p + "attn_q.bias", needed, q_width, &l.q_bias);
+  bind(p + "attn_k.bias", needed, kv_width, &l.k_bias);
+  bind(p + "attn_v.bias", needed, kv_width, &l.v_bias);
+  if (!needed) bind(p + "attn_output.bias", false, c.d_model, &l.attn_bias);
+}
+
 Status BindAll(const Config& c, Binder& b, Weights& w) {
   const gguf::File& file = b.file();
   if (static_cast<uint64_t>(c.n_layers) > file.tensors().size()) {
@@ -109,6 +125,7 @@ Status BindAll(const Config& c, Binder& b, Weights& w) {
     b.Matrix(p + "attn_k.weight", kv_width, c.d_model, &l.k);
     b.Matrix(p + "attn_v.weight", kv_width, c.d_model, &l.v);
     b.Matrix(p + "attn_output.weight", c.d_model, q_width, &l.attn_out);
+    BindBiases(c, b, p, l);
     if (c.architecture == "qwen3") {
       b.Vector(p + "attn_q_norm.weight", c.head_dim, &l.q_norm);
       b.Vector(p + "attn_k_norm.weight", c.head_dim, &l.k_norm);

@@ -22,6 +22,10 @@ struct LayerWeights {
   const float* q_norm = nullptr;     // (head_dim), qwen3 only
   const float* k_norm = nullptr;     // (head_dim), qwen3 only
   const float* ffn_norm = nullptr;   // (d_model)
+  const float* q_bias = nullptr;     // (n_heads * head_dim); qwen2, and llama files that have one
+  const float* k_bias = nullptr;     // (n_kv_heads * head_dim), likewise
+  const float* v_bias = nullptr;     // (n_kv_heads * head_dim), likewise
+  const float* attn_bias = nullptr;  // (d_model): attn_output.bias, llama files that have one
   kernels::PackedMatrix q;           // (n_heads * head_dim, d_model)
   kernels::PackedMatrix k;           // (n_kv_heads * head_dim, d_model)
   kernels::PackedMatrix v;           // (n_kv_heads * head_dim, d_model)
