@@ -98,7 +98,13 @@ void AnswerWriter::Begin(JsonWriter& w, std::string_view object) const {
   w.Key("system_fingerprint").String(head_.fingerprint);
 }
 
-void AnswerWriter::LegacyLogprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens) {
+int64_t& AnswerWriter::TextOffset(int64_t choice) {
+  const auto index = static_cast<size_t>(choice);
+  if (index >= text_offsets_.size()) text_offsets_.resize(index + 1);
+  return text_offsets_[index];
+}
+
+void AnswerWriter::LegacyLogprobs(JsonWriter& w, int64_t choice, const std::vector<TokenInfo>& tokens) {
   w.Key("tokens").BeginArray();
   for (const TokenInfo& token : tokens) w.String(LegacyName(token.bytes));
   w.EndArray().Key("token_logprobs").BeginArray();
@@ -119,34 +125,31 @@ void AnswerWriter::LegacyLogprobs(JsonWriter& w, const std::vector<TokenInfo>& t
     w.EndObject();
   }
   w.EndArray().Key("text_offset").BeginArray();
+  int64_t& offset = TextOffset(choice);
   for (const TokenInfo& token : tokens) {
-    w.Int(text_offset_chars_);
-    for (unsigned char byte : token.bytes) text_offset_chars_ += (byte & 0xC0) != 0x80;  // leads, not continuations
-    if (head_.space_dropped && !token.bytes.empty()) {
-      head_.space_dropped = false;
-      if (token.bytes.front() == ' ') --text_offset_chars_;
-    }
+    w.Int(offset);
+    offset += token.text_chars;
   }
   w.EndArray();
 }
 
-void AnswerWriter::Logprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens) {
+void AnswerWriter::Logprobs(JsonWriter& w, int64_t choice, const std::vector<TokenInfo>& tokens) {
   w.Key("logprobs");
   if (!head_.with_logprobs) {
     w.Null();
     return;
   }
   w.BeginObject();
-  if (head_.shape == Shape::kCompletion) LegacyLogprobs(w, tokens);
+  if (head_.shape == Shape::kCompletion) LegacyLogprobs(w, choice, tokens);
   WriteContent(w, tokens);
   if (head_.shape == Shape::kChat) w.Key("refusal").Null();
   w.EndObject();
 }
 
-std::string AnswerWriter::RoleChunk() {
+std::string AnswerWriter::RoleChunk(int64_t choice) {
   JsonWriter w;
   Begin(w, "chat.completion.chunk");
-  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
+  w.Key("choices").BeginArray().BeginObject().Key("index").Int(choice);
   w.Key("delta").BeginObject().Key("role").String("assistant").Key("content").String("").EndObject();
   w.Key("logprobs").Null().Key("finish_reason").Null().EndObject().EndArray();
   if (head_.include_usage) w.Key("usage").Null();
@@ -154,28 +157,28 @@ std::string AnswerWriter::RoleChunk() {
   return std::move(w).Take();
 }
 
-std::string AnswerWriter::TextChunk(std::string_view text, const std::vector<TokenInfo>& tokens) {
+std::string AnswerWriter::DeltaChunk(int64_t choice, const Delta& delta, const std::vector<TokenInfo>& tokens) {
   JsonWriter w;
   const bool chat = head_.shape == Shape::kChat;
   Begin(w, chat ? "chat.completion.chunk" : "text_completion");
-  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
+  w.Key("choices").BeginArray().BeginObject().Key("index").Int(choice);
   if (chat) {
-    w.Key("delta").BeginObject().Key("content").String(text).EndObject();
+    w.Key("delta").BeginObject().Key("content").String(delta.content).EndObject();
   } else {
-    w.Key("text").String(text);
+    w.Key("text").String(delta.content);
   }
-  Logprobs(w, tokens);
+  Logprobs(w, choice, tokens);
   w.Key("finish_reason").Null().EndObject().EndArray();
   if (head_.include_usage) w.Key("usage").Null();
   w.EndObject();
   return std::move(w).Take();
 }
 
-std::string AnswerWriter::FinishChunk(std::string_view finish_reason, const Timings* timings) {
+std::string AnswerWriter::FinishChunk(int64_t choice, std::string_view finish_reason, const Timings* timings) {
   JsonWriter w;
   const bool chat = head_.shape == Shape::kChat;
   Begin(w, chat ? "chat.completion.chunk" : "text_completion");
-  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
+  w.Key("choices").BeginArray().BeginObject().Key("index").Int(choice);
   if (chat) {
     w.Key("delta").BeginObject().EndObject();
   } else {
@@ -198,20 +201,25 @@ std::string AnswerWriter::UsageChunk(const Usage& usage, const Timings& timings)
   return std::move(w).Take();
 }
 
-std::string AnswerWriter::Whole(std::string_view text, const std::vector<TokenInfo>& tokens,
-                                std::string_view finish_reason, const Usage& usage, const Timings& timings) {
+std::string AnswerWriter::Whole(const std::vector<const ChoiceAnswer*>& choices, const Usage& usage,
+                                const Timings& timings) {
   JsonWriter w;
   const bool chat = head_.shape == Shape::kChat;
   Begin(w, chat ? "chat.completion" : "text_completion");
-  w.Key("choices").BeginArray().BeginObject().Key("index").Int(0);
-  if (chat) {
-    w.Key("message").BeginObject().Key("role").String("assistant").Key("content").String(text);
-    w.Key("refusal").Null().EndObject();
-  } else {
-    w.Key("text").String(text);
+  w.Key("choices").BeginArray();
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const ChoiceAnswer& choice = *choices[i];
+    w.BeginObject().Key("index").Int(static_cast<int64_t>(i));
+    if (chat) {
+      w.Key("message").BeginObject().Key("role").String("assistant");
+      w.Key("content").String(choice.message.content).Key("refusal").Null().EndObject();
+    } else {
+      w.Key("text").String(choice.message.content);
+    }
+    Logprobs(w, static_cast<int64_t>(i), choice.tokens);
+    w.Key("finish_reason").String(choice.finish_reason).EndObject();
   }
-  Logprobs(w, tokens);
-  w.Key("finish_reason").String(finish_reason).EndObject().EndArray();
+  w.EndArray();
   WriteUsage(w, usage);
   WriteTimings(w, timings);
   w.EndObject();

@@ -24,7 +24,6 @@ struct AnswerHead {
   std::string fingerprint;
   bool with_logprobs = false;
   bool include_usage = false;
-  bool space_dropped = false;  // the first token's leading space is not in the text (SPM at the start of a text)
 };
 
 struct Alternative {
@@ -38,7 +37,23 @@ struct TokenInfo {
   int32_t id = 0;
   std::string bytes;
   float logprob = 0;
+  int64_t text_chars = 0;  // characters that begin in it and are in the text: none of a control token's
   std::vector<Alternative> top;
+};
+
+// What a piece of output adds to its choice's message. An empty member adds nothing.
+struct Delta {
+  std::string content;
+
+  bool empty() const { return content.empty(); }
+  void Append(Delta&& more) { content += more.content; }
+};
+
+// One choice of a whole answer.
+struct ChoiceAnswer {
+  Delta message;
+  std::vector<TokenInfo> tokens;
+  std::string finish_reason;
 };
 
 struct Usage {
@@ -63,24 +78,26 @@ class AnswerWriter {
  public:
   explicit AnswerWriter(AnswerHead head) : head_(std::move(head)) {}
 
-  // Stream chunks in their order. RoleChunk is for chat only. `tokens` are those whose text is in `text`.
-  std::string RoleChunk();
-  std::string TextChunk(std::string_view text, const std::vector<TokenInfo>& tokens);
-  // `timings` null when a usage chunk follows, which carries them then: they belong to the last chunk.
-  std::string FinishChunk(std::string_view finish_reason, const Timings* timings);
+  // Stream chunks, those of one choice in this order; the choices' may mix. RoleChunk is for chat only. `tokens` are
+  // those whose text is in `delta`.
+  std::string RoleChunk(int64_t choice);
+  std::string DeltaChunk(int64_t choice, const Delta& delta, const std::vector<TokenInfo>& tokens);
+  // `timings` only with the last one, and null even then when a usage chunk follows: they belong to the last chunk.
+  std::string FinishChunk(int64_t choice, std::string_view finish_reason, const Timings* timings);
+  // Once, after every choice has finished.
   std::string UsageChunk(const Usage& usage, const Timings& timings);
 
   // The whole answer of a request that does not stream.
-  std::string Whole(std::string_view text, const std::vector<TokenInfo>& tokens, std::string_view finish_reason,
-                    const Usage& usage, const Timings& timings);
+  std::string Whole(const std::vector<const ChoiceAnswer*>& choices, const Usage& usage, const Timings& timings);
 
  private:
   void Begin(JsonWriter& w, std::string_view object) const;
-  void Logprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens);
-  void LegacyLogprobs(JsonWriter& w, const std::vector<TokenInfo>& tokens);
+  void Logprobs(JsonWriter& w, int64_t choice, const std::vector<TokenInfo>& tokens);
+  void LegacyLogprobs(JsonWriter& w, int64_t choice, const std::vector<TokenInfo>& tokens);
+  int64_t& TextOffset(int64_t choice);
 
   AnswerHead head_;
-  int64_t text_offset_chars_ = 0;  // of the next token in the answer, for the legacy arrays
+  std::vector<int64_t> text_offsets_;  // by choice: characters before its next token, for the legacy arrays
 };
 
 // One SSE event; `json` has no newline.

@@ -38,9 +38,15 @@ constexpr char kTimingsJson[] =
 constexpr char kUsageJson[] =
     R"("usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":1}})";
 
+std::string Whole(AnswerWriter& writer, const std::vector<ChoiceAnswer>& choices) {
+  std::vector<const ChoiceAnswer*> pointers;
+  for (const ChoiceAnswer& choice : choices) pointers.push_back(&choice);
+  return writer.Whole(pointers, {5, 2, 1}, kTimings);
+}
+
 TEST(AnswerWriter, WholeChat) {
   AnswerWriter writer(Head(Shape::kChat));
-  EXPECT_EQ(writer.Whole("a\"\n", {}, "stop", {5, 2, 1}, kTimings),
+  EXPECT_EQ(Whole(writer, {{.message = {"a\"\n"}, .tokens = {}, .finish_reason = "stop"}}),
             std::string(R"({"id":"x-1","object":"chat.completion","created":17,"model":"m","system_fingerprint":"fp",)"
                         R"("choices":[{"index":0,"message":{"role":"assistant","content":"a\"\n","refusal":null},)"
                         R"("logprobs":null,"finish_reason":"stop"}],)") +
@@ -51,19 +57,19 @@ TEST(AnswerWriter, StreamedChat) {
   AnswerWriter writer(Head(Shape::kChat, false, true));
   const std::string head = R"({"id":"x-1","object":"chat.completion.chunk","created":17,"model":"m",)"
                            R"("system_fingerprint":"fp","choices":[)";
-  EXPECT_EQ(writer.RoleChunk(), head + R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,)"
-                                       R"("finish_reason":null}],"usage":null})");
-  EXPECT_EQ(writer.TextChunk("hé", {}), head + R"({"index":0,"delta":{"content":"hé"},"logprobs":null,)"
-                                               R"("finish_reason":null}],"usage":null})");
-  EXPECT_EQ(writer.FinishChunk("length", nullptr),
+  EXPECT_EQ(writer.RoleChunk(0), head + R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,)"
+                                        R"("finish_reason":null}],"usage":null})");
+  EXPECT_EQ(writer.DeltaChunk(0, {"hé"}, {}), head + R"({"index":0,"delta":{"content":"hé"},"logprobs":null,)"
+                                                     R"("finish_reason":null}],"usage":null})");
+  EXPECT_EQ(writer.FinishChunk(0, "length", nullptr),
             head + R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}],"usage":null})");
   EXPECT_EQ(writer.UsageChunk({5, 2, 1}, kTimings), head + "]," + kUsageJson + "," + kTimingsJson + "}");
 }
 
 TEST(AnswerWriter, ChatLogprobs) {
   AnswerWriter writer(Head(Shape::kChat, true));
-  const std::vector<TokenInfo> tokens = {{7, "h", -0.5f, {{7, "h", -0.5f}, {9, "\xC3", -1.5f}}}};
-  const std::string json = writer.TextChunk("h", tokens);
+  const std::vector<TokenInfo> tokens = {{7, "h", -0.5f, 1, {{7, "h", -0.5f}, {9, "\xC3", -1.5f}}}};
+  const std::string json = writer.DeltaChunk(0, {"h"}, tokens);
   EXPECT_NE(json.find(R"("logprobs":{"content":[{"id":7,"token":"h","bytes":[104],"logprob":-0.5,"top_logprobs":[)"
                       R"({"id":7,"token":"h","bytes":[104],"logprob":-0.5},)"
                       "{\"id\":9,\"token\":\"\xEF\xBF\xBD\",\"bytes\":[195],\"logprob\":-1.5}]}],\"refusal\":null}"),
@@ -74,30 +80,46 @@ TEST(AnswerWriter, ChatLogprobs) {
 TEST(AnswerWriter, CompletionLogprobsKeepLegacyArraysAndOffsets) {
   AnswerWriter writer(Head(Shape::kCompletion, true));
   const float none = -std::numeric_limits<float>::infinity();
-  const std::vector<TokenInfo> first = {{1, "ab", -0.25f, {{1, "ab", -0.25f}, {2, "ab", -0.75f}}}, {3, "\xC3", -1, {}}};
-  const std::string one = writer.TextChunk("ab", first);
+  const std::vector<TokenInfo> first = {{1, "ab", -0.25f, 2, {{1, "ab", -0.25f}, {2, "ab", -0.75f}}},
+                                        {3, "\xC3", -1, 1, {}}};
+  const std::string one = writer.DeltaChunk(0, {"ab"}, first);
   EXPECT_NE(one.find(R"("logprobs":{"tokens":["ab","bytes:\\xc3"],"token_logprobs":[-0.25,-1],)"
                      R"("top_logprobs":[{"ab":-0.25},{}],"text_offset":[0,2],"content":[)"),
             std::string::npos)
       << one;
-  const std::string two = writer.TextChunk("é", {{4, "\xA9", none, {}}, {5, "z", -2, {}}});
+  const std::string two = writer.DeltaChunk(0, {"é"}, {{4, "\xA9", none, 0, {}}, {5, "z", -2, 1, {}}});
   EXPECT_NE(two.find(R"("token_logprobs":[-9999,-2],"top_logprobs":[{},{}],"text_offset":[3,3])"), std::string::npos)
       << two;
   EXPECT_TRUE(ParseObject(one).ok());
   EXPECT_TRUE(ParseObject(two).ok());
 }
 
-TEST(AnswerWriter, OffsetsCountADroppedFirstSpace) {
-  AnswerHead head = Head(Shape::kCompletion, true);
-  head.space_dropped = true;
-  AnswerWriter writer(std::move(head));
-  const std::string json = writer.TextChunk("Once upon", {{1, " Once", -1, {}}, {2, " upon", -1, {}}});
-  EXPECT_NE(json.find("\"text_offset\":[0,4]"), std::string::npos) << json;
+TEST(AnswerWriter, EveryChoiceCountsItsOwnOffsets) {
+  AnswerWriter writer(Head(Shape::kCompletion, true));
+  const std::vector<TokenInfo> tokens = {{1, "<s>", -1, 0, {}}, {2, "abc", -1, 3, {}}};
+  EXPECT_NE(writer.DeltaChunk(1, {"abc"}, tokens).find("\"text_offset\":[0,0]"), std::string::npos);
+  EXPECT_NE(writer.DeltaChunk(0, {"abc"}, tokens).find("\"text_offset\":[0,0]"), std::string::npos);
+  EXPECT_NE(writer.DeltaChunk(1, {"abc"}, tokens).find("\"text_offset\":[3,3]"), std::string::npos);
+}
+
+TEST(AnswerWriter, ChoicesInTheirOrder) {
+  AnswerWriter writer(Head(Shape::kChat));
+  const std::string json = Whole(writer, {{.message = {"a"}, .tokens = {}, .finish_reason = "stop"},
+                                          {.message = {"b"}, .tokens = {}, .finish_reason = "length"}});
+  EXPECT_NE(json.find(R"("choices":[{"index":0,"message":{"role":"assistant","content":"a","refusal":null},)"
+                      R"("logprobs":null,"finish_reason":"stop"},)"
+                      R"({"index":1,"message":{"role":"assistant","content":"b","refusal":null},)"
+                      R"("logprobs":null,"finish_reason":"length"}],)"),
+            std::string::npos)
+      << json;
+  EXPECT_NE(writer.DeltaChunk(2, {"c"}, {}).find(R"("choices":[{"index":2,)"), std::string::npos);
+  EXPECT_NE(writer.FinishChunk(2, "stop", nullptr).find(R"("choices":[{"index":2,)"), std::string::npos);
+  EXPECT_NE(writer.RoleChunk(2).find(R"("choices":[{"index":2,)"), std::string::npos);
 }
 
 TEST(AnswerWriter, WholeCompletion) {
   AnswerWriter writer(Head(Shape::kCompletion));
-  EXPECT_EQ(writer.Whole("t", {}, "length", {5, 2, 1}, kTimings),
+  EXPECT_EQ(Whole(writer, {{.message = {"t"}, .tokens = {}, .finish_reason = "length"}}),
             std::string(R"({"id":"x-1","object":"text_completion","created":17,"model":"m","system_fingerprint":"fp",)"
                         R"("choices":[{"index":0,"text":"t","logprobs":null,"finish_reason":"length"}],)") +
                 kUsageJson + "," + kTimingsJson + "}");

@@ -99,6 +99,7 @@ void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
   if (out->top_k < 0) out->top_k = 0;
   reader.Number("min_p", 0, 1, &out->min_p);
   ReadSeed(reader, &out->seed);
+  reader.Integer("n", 1, static_cast<int64_t>(kMaxChoices), &out->n);
   ReadStop(reader, &out->stop);
   ReadMaxTokens(reader, &out->max_tokens);
   reader.Bool("ignore_eos", &out->ignore_eos);
@@ -209,30 +210,47 @@ void ReadChatLogprobs(FieldReader& reader, int* n_top) {
   if (logprobs) *n_top = static_cast<int>(top.value_or(0));
 }
 
-void ReadPrompt(FieldReader& reader, std::variant<std::string, std::vector<int32_t>>* out) {
-  const json::value* value = reader.Take("prompt");
-  if (value == nullptr) return reader.Fail(InvalidRequest("prompt", "'prompt' is missing."));
-  if (value->is_string()) {
-    *out = Text(*value);
-    return;
-  }
-  if (!value->is_array()) return reader.FailInvalid("prompt", "a string or an array of token ids", *value);
+// One array of token ids. `name` is "prompt" or "prompt[3]".
+void ReadIds(FieldReader& reader, const json::array& array, const std::string& name, Prompt* out) {
   std::vector<int32_t> ids;
-  ids.reserve(value->get_array().size());
-  for (const json::value& item : value->get_array()) {
-    if (item.is_string() || item.is_array()) {
-      return reader.Fail(InvalidRequest("prompt",
-                                        "'prompt' as an array of prompts is not supported yet; send one "
-                                        "string, or one array of token ids, per request."));
-    }
+  ids.reserve(array.size());
+  for (const json::value& item : array) {
     const std::optional<int64_t> id = AsInteger(item);
     if (!id || *id < 0 || *id > std::numeric_limits<int32_t>::max()) {
       return reader.Fail(
-          InvalidRequest("prompt", fmt::format("'prompt[{}]' is not a token id (an integer >= 0).", ids.size())));
+          InvalidRequest("prompt", fmt::format("'{}[{}]' is not a token id (an integer >= 0).", name, ids.size())));
     }
     ids.push_back(static_cast<int32_t>(*id));
   }
   *out = std::move(ids);
+}
+
+// A string, an array of token ids, or an array of several of either kind.
+void ReadPrompts(FieldReader& reader, std::vector<Prompt>* out) {
+  constexpr std::string_view kExpected = "a string, an array of token ids, or an array of these";
+  const json::value* value = reader.Take("prompt");
+  if (value == nullptr) return reader.Fail(InvalidRequest("prompt", "'prompt' is missing."));
+  if (value->is_string()) return static_cast<void>(out->emplace_back(Text(*value)));
+  if (!value->is_array()) return reader.FailInvalid("prompt", kExpected, *value);
+  const json::array& array = value->get_array();
+  if (array.empty()) return reader.Fail(InvalidRequest("prompt", "'prompt' must not be an empty array."));
+  if (array[0].is_number()) return ReadIds(reader, array, "prompt", &out->emplace_back());
+  if (array.size() > kMaxChoices) {
+    return reader.Fail(InvalidRequest(
+        "prompt", fmt::format("'prompt' holds {} prompts; at most {} are taken.", array.size(), kMaxChoices)));
+  }
+  for (const json::value& item : array) {
+    const std::string name = fmt::format("prompt[{}]", out->size());
+    if (item.is_string()) {
+      out->emplace_back(Text(item));
+    } else if (item.is_array()) {
+      ReadIds(reader, item.get_array(), name, &out->emplace_back());
+    } else {
+      return reader.Fail(InvalidRequest(
+          "prompt", fmt::format("'{}' must be a string or an array of token ids, not {}.", name, KindName(item))));
+    }
+    if (reader.failed()) return;
+  }
 }
 
 }  // namespace
@@ -255,8 +273,14 @@ Parsed<CompletionRequest> ParseCompletionRequest(std::string_view body) {
   if (!object.ok()) return object.error();
   CompletionRequest request;
   FieldReader reader(*object);
-  ReadPrompt(reader, &request.prompt);
+  ReadPrompts(reader, &request.prompts);
   ReadShared(reader, Route::kCompletion, &request.options);
+  const size_t choices = request.prompts.size() * static_cast<size_t>(request.options.n);
+  if (choices > kMaxChoices) {
+    reader.Fail(InvalidRequest("n", fmt::format("'n' is {} for each of {} prompts, {} choices in all; at most {} are "
+                                                "made for one request.",
+                                                request.options.n, request.prompts.size(), choices, kMaxChoices)));
+  }
   std::optional<int64_t> logprobs;
   reader.Integer("logprobs", 0, 100, &logprobs);
   if (logprobs) request.options.n_top = static_cast<int>(*logprobs);

@@ -18,6 +18,7 @@ namespace tenfold::api {
 inline constexpr size_t kMaxStops = 16;
 inline constexpr size_t kMaxStopBytes = 1024;  // each
 inline constexpr size_t kMaxMessages = 4096;
+inline constexpr size_t kMaxChoices = 128;  // of one request: n times its prompts
 
 // What both routes share.
 struct GenerationOptions {
@@ -28,6 +29,7 @@ struct GenerationOptions {
   double min_p = 0.0;             // 0..1
   std::optional<uint64_t> seed;   // absent: the server draws one
   std::vector<std::string> stop;  // none empty
+  int64_t n = 1;                  // choices for each prompt
   int64_t max_tokens = -1;        // < 0: what the context leaves
   bool ignore_eos = false;
   bool stream = false;
@@ -62,9 +64,11 @@ struct ChatRequest {
   bool continue_final_message = false;  // the answer goes on where the last message ends
 };
 
+using Prompt = std::variant<std::string, std::vector<int32_t>>;  // ids are >= 0, not checked against a vocabulary
+
 struct CompletionRequest {
   GenerationOptions options;
-  std::variant<std::string, std::vector<int32_t>> prompt;  // ids are >= 0, not checked against a vocabulary
+  std::vector<Prompt> prompts;  // at least one; n times as many choices are at most kMaxChoices
 };
 
 // Body bytes to struct. Pure, any thread; time and memory linear in the body.

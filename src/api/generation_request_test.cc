@@ -121,7 +121,9 @@ TEST(GenerationRequest, RefusesByName) {
       {R"("logprobs":5)", 400, "logprobs"},
       {R"("logprobs":true,"top_logprobs":21)", 400, "top_logprobs"},
       {R"("top_logprobs":2)", 400, "top_logprobs"},
-      {R"("n":2)", 501, "n"},
+      {R"("n":0)", 400, "n"},
+      {R"("n":129)", 400, "n"},
+      {R"("n":1.5)", 400, "n"},
       {R"("presence_penalty":0.5)", 501, "presence_penalty"},
       {R"("frequency_penalty":1)", 501, "frequency_penalty"},
       {R"("logit_bias":{"1":5})", 501, "logit_bias"},
@@ -192,13 +194,21 @@ TEST(GenerationRequest, CompletionPrompts) {
   Parsed<CompletionRequest> text =
       ParseCompletionRequest(R"({"prompt":"Once","logprobs":100,"echo":false,"best_of":1})");
   ASSERT_TRUE(text.ok()) << text.error().message;
-  EXPECT_EQ(std::get<std::string>(text->prompt), "Once");
+  EXPECT_EQ(text->prompts, std::vector<Prompt>{"Once"});
   EXPECT_EQ(text->options.n_top, 100);
   Parsed<CompletionRequest> ids = ParseCompletionRequest(R"({"prompt":[1,2,3]})");
   ASSERT_TRUE(ids.ok()) << ids.error().message;
-  EXPECT_EQ(std::get<std::vector<int32_t>>(ids->prompt), (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_EQ(ids->prompts, std::vector<Prompt>{std::vector<int32_t>({1, 2, 3})});
+  Parsed<CompletionRequest> several = ParseCompletionRequest(R"({"prompt":["a",[4,5],"b"],"n":2})");
+  ASSERT_TRUE(several.ok()) << several.error().message;
+  EXPECT_EQ(several->prompts, (std::vector<Prompt>{"a", std::vector<int32_t>({4, 5}), "b"}));
+  EXPECT_EQ(several->options.n, 2);
+  EXPECT_EQ(ParseCompletionRequest(R"({"prompt":["a","b"],"n":65})").error().param, "n");
+  EXPECT_EQ(ParseCompletionRequest(R"({"prompt":["a",[1,-1]]})").error().message,
+            "'prompt[1][1]' is not a token id (an integer >= 0).");
 
-  for (const char* prompt : {"[\"a\"]", "[[1]]", "[-1]", "[1.5]", "[4294967296]", "{}", "null", "[true]"}) {
+  for (const char* prompt : {"[]", "[1,\"a\"]", "[\"a\",1]", "[[1],{}]", "[[1.5]]", "[-1]", "[1.5]", "[4294967296]",
+                             "{}", "null", "[true]"}) {
     const Parsed<CompletionRequest> refused = ParseCompletionRequest("{\"prompt\":" + std::string(prompt) + "}");
     ASSERT_FALSE(refused.ok()) << prompt;
     EXPECT_EQ(refused.error().status, 400) << prompt;

@@ -54,7 +54,6 @@ struct NeutralField {
 // In both routes. `user`, `metadata`, `safety_identifier` and `prompt_cache_key` only label a request; a label that
 // nobody reads changes no answer. `cache_prompt` is a permission, not a demand.
 constexpr NeutralField kBoth[] = {
-    {"n", IsOne, "1"},
     {"presence_penalty", IsZero, "0"},
     {"frequency_penalty", IsZero, "0"},
     {"repeat_penalty", IsOne, "1"},

@@ -4,6 +4,7 @@
 // is held for a vector's push_back or swap, and the loop pushes some dozens of times a step.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -16,11 +17,13 @@
 namespace tenfold::server {
 
 struct TokenEvent {
-  uint64_t key = 0;  // the Generation it is for
+  uint64_t key = 0;   // the Generation it is for
+  size_t choice = 0;  // which of its choices
   engine::Token token;
 };
 struct FinishEvent {
   uint64_t key = 0;
+  size_t choice = 0;
   engine::Finish finish;
 };
 using EngineEvent = std::variant<TokenEvent, FinishEvent, engine::StepStats, engine::LoadState>;

@@ -8,28 +8,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "chat/chat_ml.h"
 
 namespace tenfold::server {
 namespace {
 
-sampling::Params SamplingParams(const api::GenerationOptions& options, uint64_t random_seed) {
-  sampling::Params params;
-  params.temperature = static_cast<float>(options.temperature);
-  // OpenAI allows top_p 0, which can only mean "the likeliest token".
-  params.top_p = std::max(static_cast<float>(options.top_p), 1e-9f);
-  params.top_k = static_cast<int32_t>(options.top_k);
-  params.min_p = static_cast<float>(options.min_p);
-  params.seed = options.seed.value_or(random_seed);
-  return params;
-}
-
-api::Timings ToTimings(const engine::Timings& t, int64_t generated_tokens, int64_t load_us) {
+api::Timings ToTimings(const engine::Timings& t, int64_t load_us) {
   api::Timings out;
   out.cached_tokens = t.cached_tokens;
   out.prompt_tokens = t.prompt_tokens - t.cached_tokens;
   out.prompt_us = t.prompt_us;
-  out.predicted_tokens = generated_tokens;
+  out.predicted_tokens = t.generated_tokens;
   out.predicted_us = t.generate_us;
   out.queue_us = t.queued_us;
   out.load_us = load_us;
@@ -37,51 +25,6 @@ api::Timings ToTimings(const engine::Timings& t, int64_t generated_tokens, int64
 }
 
 }  // namespace
-
-api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body) {
-  GenerationBody out;
-  if (shape == api::Shape::kChat) {
-    api::Parsed<api::ChatRequest> chat = api::ParseChatRequest(body);
-    if (!chat.ok()) return chat.error();
-    out.options = std::move(chat->options);
-    out.prompt = std::move(chat->messages);
-    return out;
-  }
-  api::Parsed<api::CompletionRequest> completion = api::ParseCompletionRequest(body);
-  if (!completion.ok()) return completion.error();
-  out.options = std::move(completion->options);
-  if (auto* text = std::get_if<std::string>(&completion->prompt)) {
-    out.prompt = std::move(*text);
-  } else {
-    out.prompt = std::move(std::get<std::vector<int32_t>>(completion->prompt));
-  }
-  return out;
-}
-
-api::Parsed<PreparedPrompt> PreparePrompt(const tokenizer::Tokenizer& tokenizer, const GenerationBody& body) {
-  PreparedPrompt out;
-  if (const auto* messages = std::get_if<std::vector<api::ChatMessage>>(&body.prompt)) {
-    std::vector<chat::Message> chat;
-    chat.reserve(messages->size());
-    for (const api::ChatMessage& message : *messages) chat.push_back({message.role, message.content});
-    out.ids = chat::RenderChatMl(tokenizer, chat, /*add_generation_prompt=*/true);
-    return out;
-  }
-  if (const auto* text = std::get_if<std::string>(&body.prompt)) {
-    out.ids = tokenizer.Encode(*text, {.add_special = true, .parse_special = true});
-  } else {
-    out.ids = std::get<std::vector<int32_t>>(body.prompt);
-    for (size_t i = 0; i < out.ids.size(); ++i) {
-      if (out.ids[i] < tokenizer.vocab_size()) continue;
-      return api::InvalidRequest("prompt", fmt::format("'prompt[{}]' is {}, but the vocabulary has {} tokens.", i,
-                                                       out.ids[i], tokenizer.vocab_size()));
-    }
-  }
-  if (out.ids.empty()) return api::InvalidRequest("prompt", "'prompt' is empty: it gives no token to continue from.");
-  out.at_text_start =
-      std::all_of(out.ids.begin(), out.ids.end(), [&](tokenizer::TokenId id) { return tokenizer.IsControl(id); });
-  return out;
-}
 
 void Generation::Start(Service& service, std::shared_ptr<Exchange> exchange, api::Shape shape) {
   if (service.draining) {
@@ -132,28 +75,33 @@ void Generation::OnModel(api::Parsed<ModelPtr> model) {
   if (!model.ok()) return Fail(model.error());
   model_ = *model;
   phase_ = Phase::kPreparing;
-  const bool posted = service_.Prepare<PreparedPrompt>(
-      body_bytes_, [model = model_, body = body_] { return PreparePrompt(*model->tokenizer, *body); },
-      [self = shared_from_this()](api::Parsed<PreparedPrompt> prompt) { self->OnPrompt(std::move(prompt)); });
+  const bool posted = service_.Prepare<Prepared>(
+      body_bytes_, [model = model_, body = body_] { return Prepare(*model, *body); },
+      [self = shared_from_this()](api::Parsed<Prepared> prepared) { self->OnPrepared(std::move(prepared)); });
   if (!posted) Fail(api::Overloaded("Too many requests are being prepared.", service_.RetryAfterSeconds()));
 }
 
-void Generation::OnPrompt(api::Parsed<PreparedPrompt> prompt) {
+void Generation::OnPrepared(api::Parsed<Prepared> prepared) {
   if (phase_ == Phase::kDone) return;
-  if (!prompt.ok()) return Fail(prompt.error());
-  const int64_t n_prompt = static_cast<int64_t>(prompt->ids.size());
+  if (!prepared.ok()) return Fail(prepared.error());
   const int64_t max_tokens = body_->options.max_tokens;
   const int64_t least = max_tokens < 0 ? 1 : max_tokens;
-  if (n_prompt + least > model_->max_context) {
-    return Fail(api::ContextExceeded(n_prompt, max_tokens, model_->max_context));
+  for (const PreparedPrompt& prompt : prepared->prompts) {
+    const int64_t n_prompt = static_cast<int64_t>(prompt.ids.size());
+    if (n_prompt + least > model_->max_context) {
+      return Fail(api::ContextExceeded(n_prompt, max_tokens, model_->max_context));
+    }
+    prompt_tokens_ += n_prompt;
   }
-  Submit(std::move(*prompt));
+  const size_t choices = prepared->prompts.size() * static_cast<size_t>(body_->options.n);
+  if (service_.choices + choices > service_.config.max_requests) {
+    return Fail(api::Overloaded("Too many requests are waiting.", service_.RetryAfterSeconds()));
+  }
+  service_.choices += choices;
+  Submit(*prepared);
 }
 
-void Generation::Submit(PreparedPrompt prompt) {
-  const api::GenerationOptions& options = body_->options;
-  prompt_tokens_ = static_cast<int64_t>(prompt.ids.size());
-  output_.emplace(*model_->tokenizer, options.stop, prompt.at_text_start);
+api::AnswerHead Generation::Head() {
   api::AnswerHead head;
   head.shape = shape_;
   head.id = fmt::format("{}-{:016x}{:016x}", shape_ == api::Shape::kChat ? "chatcmpl" : "cmpl", service_.random(),
@@ -161,108 +109,149 @@ void Generation::Submit(PreparedPrompt prompt) {
   head.created_unix_s = static_cast<int64_t>(std::time(nullptr));
   head.model = model_->name;
   head.fingerprint = fmt::format("tenfold-{}", kVersion);
-  head.with_logprobs = options.n_top >= 0;
-  head.include_usage = options.include_usage;
-  head.space_dropped = prompt.at_text_start && model_->tokenizer->adds_space_prefix();
-  writer_.emplace(std::move(head));
+  head.with_logprobs = body_->options.n_top >= 0;
+  head.include_usage = body_->options.include_usage;
+  return head;
+}
 
-  engine::Request request;
-  request.prompt = std::move(prompt.ids);
-  request.max_new_tokens = options.max_tokens;
-  request.sampling = SamplingParams(options, service_.random());
-  request.ignore_eos = options.ignore_eos;
-  request.n_top = options.n_top;
-  request.on_token = [&inbox = service_.inbox, key = key_](engine::Token&& token) {
-    inbox.Push(TokenEvent{key, std::move(token)});
-  };
-  request.on_finish = [&inbox = service_.inbox, key = key_](engine::Finish&& finish) {
-    inbox.Push(FinishEvent{key, std::move(finish)});
-  };
-  Result<engine::RequestId> id = service_.engine.Submit(std::move(request));
-  if (!id.ok()) return Fail(api::FromError(id.error()));
+void Generation::Submit(const Prepared& prepared) {
+  const api::GenerationOptions& options = body_->options;
+  for (const PreparedPrompt& prompt : prepared.prompts) {
+    for (int64_t i = 0; i < options.n; ++i) choices_.emplace_back(model_, options, prompt);
+  }
+  writer_.emplace(Head());
   phase_ = Phase::kSubmitted;
-  request_id_ = *id;
-  if (options.stream) RestartPing();
-}
-
-void Generation::OnToken(engine::Token&& token) {
-  if (phase_ != Phase::kSubmitted || stopped_) return;
-  const int64_t now_us = NowUs();
-  if (generated_tokens_ == 0) {
-    service_.metrics.ObserveFirstToken(now_us - exchange_->request().received_us);
-  } else {
-    service_.metrics.ObserveInterToken(now_us - last_token_us_);
-  }
-  last_token_us_ = now_us;
-  ++generated_tokens_;
-  if (body_->options.n_top >= 0) {
-    api::TokenInfo info{token.id, PieceOf(token.id), token.logprob, {}};
-    for (const sampling::TokenLogprob& top : token.top)
-      info.top.push_back({top.token, PieceOf(top.token), top.logprob});
-    pending_.push_back(std::move(info));
-  }
-  if (body_->options.stream) BeginStream();
-  Emit(output_->Push(token.id));
-  if (output_->stopped() && phase_ == Phase::kSubmitted) {
-    stopped_ = true;
-    service_.engine.Cancel(*request_id_);
-  }
-}
-
-void Generation::OnFinish(engine::Finish&& finish) {
-  const std::shared_ptr<Generation> self = shared_from_this();  // Leave drops the service's hold
-  if (phase_ == Phase::kDone) {
-    service_.metrics.CountCancelled(generated_tokens_ > 0          ? "decode"
-                                    : finish.timings.prompt_us > 0 ? "prefill"
-                                                                   : "queued");
-    LogLine("cancelled", finish.timings);
-    return Leave();
-  }
-  const engine::FinishReason reason = finish.reason;
-  if (!stopped_ && reason == engine::FinishReason::kFailed) return Fail(api::FromError(finish.error));
-  if (!stopped_ && reason == engine::FinishReason::kCancelled) {
-    return Fail(api::Unavailable("The model was unloaded before the answer was complete.", 1));
-  }
-  EmitFinish(stopped_ || reason == engine::FinishReason::kStop ? "stop" : "length", finish);
-}
-
-void Generation::EmitFinish(std::string_view reason, const engine::Finish& finish) {
-  const bool stream = body_->options.stream;
-  if (stream) BeginStream();
-  if (!stopped_) {  // otherwise what is pending is the stop string's own tokens
-
-    Emit(output_->Finish());
-    if (!pending_.empty()) {
-      if (stream) {
-        exchange_->Write(api::SseEvent(writer_->TextChunk("", pending_)));
-      } else {
-        std::move(pending_.begin(), pending_.end(), std::back_inserter(tokens_));
+  const uint64_t seed = options.seed.value_or(service_.random());
+  for (const PreparedPrompt& prompt : prepared.prompts) {
+    for (int64_t i = 0; i < options.n; ++i) {
+      if (Status submitted = SubmitChoice(prompt, i, seed); !submitted.ok()) {
+        return Fail(api::FromError(submitted.error()));
       }
     }
   }
-  const api::Usage usage{prompt_tokens_, generated_tokens_, finish.timings.cached_tokens};
-  const api::Timings timings = ToTimings(finish.timings, generated_tokens_, load_us_);
-  if (stream) {
-    const bool usage_chunk = body_->options.include_usage;
-    std::string last = api::SseEvent(writer_->FinishChunk(reason, usage_chunk ? nullptr : &timings));
-    if (usage_chunk) last += api::SseEvent(writer_->UsageChunk(usage, timings));
-    last += api::kSseDone;
-    exchange_->Write(last);
-    exchange_->End();
-  } else {
-    exchange_->Respond(JsonResponse(200, writer_->Whole(text_, tokens_, reason, usage, timings)));
+  if (options.stream) RestartPing();
+}
+
+Status Generation::SubmitChoice(const PreparedPrompt& prompt, int64_t index, uint64_t seed) {
+  const size_t choice = running_;
+  engine::Request request = MakeEngineRequest(body_->options, prompt, index, seed);
+  request.on_token = [&inbox = service_.inbox, key = key_, choice](engine::Token&& token) {
+    inbox.Push(TokenEvent{key, choice, std::move(token)});
+  };
+  request.on_finish = [&inbox = service_.inbox, key = key_, choice](engine::Finish&& finish) {
+    inbox.Push(FinishEvent{key, choice, std::move(finish)});
+  };
+  Result<engine::RequestId> id = service_.engine.Submit(std::move(request));
+  if (!id.ok()) return id.error();
+  choices_[choice].request_id = *id;
+  ++running_;
+  return {};
+}
+
+void Generation::OnToken(size_t index, engine::Token&& token) {
+  Choice& choice = choices_[index];
+  if (phase_ != Phase::kSubmitted || choice.stopped()) return;
+  const int64_t now_us = NowUs();
+  if (generated_tokens_ == 0) {
+    service_.metrics.ObserveFirstToken(now_us - exchange_->request().received_us);
+  } else if (choice.generated_tokens() > 0) {
+    service_.metrics.ObserveInterToken(now_us - choice.last_token_us());
   }
-  service_.metrics.ObserveFinished({.finish_reason = reason,
-                                    .e2e_us = NowUs() - exchange_->request().received_us,
-                                    .queue_us = finish.timings.queued_us,
-                                    .prefill_us = finish.timings.prompt_us,
-                                    .decode_us = finish.timings.generate_us,
-                                    .prompt_tokens = prompt_tokens_,
-                                    .cached_tokens = finish.timings.cached_tokens,
-                                    .generated_tokens = generated_tokens_});
-  LogLine(reason, finish.timings);
+  ++generated_tokens_;
+  if (body_->options.stream) BeginStream();
+  Emit(index, choice.Push(std::move(token)));
+  if (choice.stopped() && phase_ == Phase::kSubmitted) service_.engine.Cancel(choice.request_id);
+}
+
+void Generation::OnFinish(size_t index, const engine::Finish& finish) {
+  const std::shared_ptr<Generation> self = shared_from_this();  // Leave drops the service's hold
+  Choice& choice = choices_[index];
+  --running_;
+  const bool whole = choice.stopped() || finish.reason == engine::FinishReason::kStop ||
+                     finish.reason == engine::FinishReason::kLength;
+  if (phase_ == Phase::kSubmitted && !whole) {
+    return Fail(finish.reason == engine::FinishReason::kFailed
+                    ? api::FromError(finish.error)
+                    : api::Unavailable("The model was unloaded before the answer was complete.", 1));
+  }
+  Choice::Piece piece = choice.Finish(finish);
+  if (phase_ == Phase::kSubmitted) {
+    if (body_->options.stream) BeginStream();
+    Emit(index, std::move(piece));
+    EmitFinish(index);
+  }
+  if (running_ > 0) return;
+  const engine::Timings timings = SlowestTimings();
+  if (phase_ == Phase::kSubmitted) {
+    Observe(timings);
+    LogLine(choices_.front().finish_reason(), timings);
+  } else {
+    service_.metrics.CountCancelled(generated_tokens_ > 0 ? "decode" : timings.prompt_us > 0 ? "prefill" : "queued");
+    LogLine("cancelled", timings);
+  }
   phase_ = Phase::kDone;
   Leave();
+}
+
+void Generation::EmitFinish(size_t index) {
+  const bool last = running_ == 0;
+  if (body_->options.stream) {
+    const api::Timings timings = ToTimings(SlowestTimings(), load_us_);
+    const bool with_timings = last && !body_->options.include_usage;
+    exchange_->Write(api::SseEvent(writer_->FinishChunk(static_cast<int64_t>(index), choices_[index].finish_reason(),
+                                                        with_timings ? &timings : nullptr)));
+  }
+  if (last) EmitEnd();
+}
+
+void Generation::EmitEnd() {
+  const api::Timings timings = ToTimings(SlowestTimings(), load_us_);
+  if (body_->options.stream) {
+    std::string end;
+    if (body_->options.include_usage) end += api::SseEvent(writer_->UsageChunk(Usage(), timings));
+    end += api::kSseDone;
+    exchange_->Write(end);
+    return exchange_->End();
+  }
+  std::vector<const api::ChoiceAnswer*> answers;
+  for (const Choice& choice : choices_) answers.push_back(&choice.answer());
+  exchange_->Respond(JsonResponse(200, writer_->Whole(answers, Usage(), timings)));
+}
+
+api::Usage Generation::Usage() const {
+  api::Usage usage{prompt_tokens_, generated_tokens_, 0};
+  // Each prompt counts once: as cached in the first of its choices.
+  for (size_t i = 0; i < choices_.size(); i += static_cast<size_t>(body_->options.n)) {
+    usage.cached_tokens += choices_[i].timings().cached_tokens;
+  }
+  return usage;
+}
+
+// Of all finished choices together: tokens are summed, times are the longest of any, because choices run side by side.
+engine::Timings Generation::SlowestTimings() const {
+  engine::Timings out;
+  for (const Choice& choice : choices_) {
+    if (!choice.finished()) continue;
+    const engine::Timings& t = choice.timings();
+    out.queued_us = std::max(out.queued_us, t.queued_us);
+    out.prompt_us = std::max(out.prompt_us, t.prompt_us);
+    out.generate_us = std::max(out.generate_us, t.generate_us);
+    out.prompt_tokens += t.prompt_tokens;
+    out.cached_tokens += t.cached_tokens;
+    out.generated_tokens += choice.generated_tokens();
+  }
+  return out;
+}
+
+void Generation::Observe(const engine::Timings& timings) {
+  service_.metrics.ObserveFinished({.finish_reason = choices_.front().finish_reason(),
+                                    .e2e_us = NowUs() - exchange_->request().received_us,
+                                    .queue_us = timings.queued_us,
+                                    .prefill_us = timings.prompt_us,
+                                    .decode_us = timings.generate_us,
+                                    .prompt_tokens = prompt_tokens_,
+                                    .cached_tokens = timings.cached_tokens,
+                                    .generated_tokens = generated_tokens_});
 }
 
 void Generation::BeginStream() {
@@ -271,19 +260,20 @@ void Generation::BeginStream() {
   head.content_type = "text/event-stream";
   head.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
   exchange_->BeginStream(head);
-  if (shape_ == api::Shape::kChat) exchange_->Write(api::SseEvent(writer_->RoleChunk()));
+  if (shape_ != api::Shape::kChat) return;
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    exchange_->Write(api::SseEvent(writer_->RoleChunk(static_cast<int64_t>(i))));
+  }
 }
 
-void Generation::Emit(std::string_view text) {
-  if (text.empty()) return;
+void Generation::Emit(size_t index, Choice::Piece&& piece) {
+  if (piece.delta.empty() && piece.tokens.empty()) return;
   if (body_->options.stream) {
-    exchange_->Write(api::SseEvent(writer_->TextChunk(text, pending_)));
+    exchange_->Write(api::SseEvent(writer_->DeltaChunk(static_cast<int64_t>(index), piece.delta, piece.tokens)));
     RestartPing();
   } else {
-    text_ += text;
-    std::move(pending_.begin(), pending_.end(), std::back_inserter(tokens_));
+    choices_[index].Keep(std::move(piece));
   }
-  pending_.clear();
 }
 
 // The engine has taken the request, so hardly anything can go wrong any more: after a long silence the head may go out
@@ -305,16 +295,22 @@ void Generation::Fail(const api::ApiError& error) {
     exchange_->Write(api::SseEvent(api::ErrorBody(error)));
     exchange_->End();
   }
+  if (phase_ == Phase::kSubmitted) CancelChoices();
   phase_ = Phase::kDone;
   LogLine(error.type, {});
   Leave();
+}
+
+void Generation::CancelChoices() {
+  for (const Choice& choice : choices_) {
+    if (choice.request_id != 0 && !choice.finished()) service_.engine.Cancel(choice.request_id);
+  }
 }
 
 void Generation::Abort(const api::ApiError& error) {
   const std::shared_ptr<Generation> self = shared_from_this();
   if (phase_ == Phase::kDone) return;
   if (ticket_ != 0) service_.gate.Leave(ticket_);
-  if (request_id_) service_.engine.Cancel(*request_id_);
   Fail(error);
 }
 
@@ -323,8 +319,7 @@ void Generation::OnGone() {
   const Phase phase = std::exchange(phase_, Phase::kDone);
   ping_.Stop();
   if (phase == Phase::kSubmitted) {
-    service_.engine.Cancel(*request_id_);  // OnFinish counts it and says how far the work had come
-    return;
+    return CancelChoices();  // OnFinish counts it and says how far the work had come
   }
   if (phase == Phase::kDone) return;
   if (ticket_ != 0) service_.gate.Leave(ticket_);
@@ -335,10 +330,9 @@ void Generation::OnGone() {
 
 void Generation::Leave() {
   ping_.Stop();
+  service_.choices -= choices_.size();
   service_.generations.erase(key_);
 }
-
-std::string Generation::PieceOf(tokenizer::TokenId id) const { return model_->tokenizer->TokenBytes(id, true); }
 
 void Generation::LogLine(std::string_view outcome, const engine::Timings& t) const {
   const HttpRequest& request = exchange_->request();

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
+#include <set>
+
 #include "server/test_server.h"
 
 namespace tenfold::server {
@@ -288,13 +291,118 @@ TEST_F(GenerationTest, ManyAtOnceGetWhatEachGetsAlone) {
   }
 }
 
+TEST_F(GenerationTest, ChoicesDifferAndCanBeHadAlone) {
+  const auto fields = [](const std::string& more) {
+    return R"({"prompt":[1,2,3],"max_tokens":20,"ignore_eos":true,)" + more + "}";
+  };
+  const boost::json::value answer = Ask(fields(R"("n":3,"seed":40)"));
+  ASSERT_EQ(answer.at("choices").as_array().size(), 3u);
+  EXPECT_EQ(answer.at("usage").at("prompt_tokens"), 3);
+  EXPECT_EQ(answer.at("usage").at("completion_tokens"), 60);
+  std::set<std::string> texts;
+  for (int i = 0; i < 3; ++i) {
+    const boost::json::value& choice = answer.at("choices").as_array()[static_cast<size_t>(i)];
+    EXPECT_EQ(choice.at("index"), i);
+    const boost::json::value alone = Ask(fields("\"seed\":" + std::to_string(40 + i)));
+    EXPECT_EQ(Text(choice.at("text")), Text(Choice(alone).at("text")));
+    texts.insert(Text(choice.at("text")));
+  }
+  EXPECT_EQ(texts.size(), 3u);
+}
+
+TEST_F(GenerationTest, PromptsOfOneRequestAnswerAsEachAlone) {
+  const std::string more = R"(,"max_tokens":12,"ignore_eos":true,"seed":5,"n":2})";
+  const boost::json::value answer = Ask(R"({"prompt":["The heron",[7,8,9],"x"])" + more);
+  const char* const prompts[] = {R"("The heron")", "[7,8,9]", R"("x")"};
+  ASSERT_EQ(answer.at("choices").as_array().size(), 6u);
+  int64_t prompt_tokens = 0;
+  for (size_t p = 0; p < 3; ++p) {
+    const boost::json::value alone = Ask(R"({"prompt":)" + std::string(prompts[p]) + more);
+    prompt_tokens += alone.at("usage").at("prompt_tokens").as_int64();
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(answer.at("choices").as_array()[2 * p + i].at("index"), 2 * p + i);
+      EXPECT_EQ(Text(answer.at("choices").as_array()[2 * p + i].at("text")),
+                Text(alone.at("choices").as_array()[i].at("text")));
+    }
+  }
+  EXPECT_EQ(answer.at("usage").at("prompt_tokens"), prompt_tokens);
+  EXPECT_EQ(answer.at("usage").at("completion_tokens"), 72);
+}
+
+TEST_F(GenerationTest, StreamedChoicesCarryTheirIndex) {
+  const std::string fields =
+      R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":15,"ignore_eos":true,"seed":9,"n":3)";
+  const TestResponse whole = server_->Post("/v1/chat/completions", fields + "}");
+  ASSERT_EQ(whole.status, 200) << whole.body;
+  const Events events = Parse(server_->Post("/v1/chat/completions", fields + R"(,"stream":true})").body);
+  EXPECT_EQ(events.done, 1);
+  std::string texts[3];
+  int roles[3] = {};
+  int finished[3] = {};
+  for (const boost::json::value& event : events.json) {
+    const auto index = static_cast<size_t>(Choice(event).at("index").as_int64());
+    ASSERT_LT(index, 3u);
+    EXPECT_EQ(finished[index], 0) << "a chunk behind its choice's last";
+    const boost::json::object& delta = Choice(event).at("delta").as_object();
+    roles[index] += delta.contains("role");
+    if (delta.contains("content")) texts[index] += Text(delta.at("content"));
+    finished[index] += Choice(event).at("finish_reason").is_string();
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(roles[i], 1);
+    EXPECT_EQ(finished[i], 1);
+    EXPECT_EQ(texts[i], Text(Json(whole.body).at("choices").as_array()[i].at("message").at("content")));
+  }
+  // Timings belong to the very last chunk.
+  for (size_t i = 0; i < events.json.size(); ++i) {
+    EXPECT_EQ(events.json[i].as_object().contains("timings"), i + 1 == events.json.size());
+  }
+}
+
+TEST_F(GenerationTest, DisconnectStopsEveryChoice) {
+  const uint64_t cancelled = server_->engine().snapshot().cancelled_total;
+  {
+    TestClient client(server_->port());
+    client.Request("POST", "/v1/completions",
+                   R"({"prompt":[[1,2],[3,4]],"n":2,"max_tokens":16000,"ignore_eos":true,"stream":true})");
+    ASSERT_NE(client.Await("\"index\":3"), std::string::npos);
+  }
+  EXPECT_TRUE(Eventually([&] { return server_->engine().snapshot().cancelled_total == cancelled + 4; }));
+  EXPECT_TRUE(Eventually([&] { return server_->engine().snapshot().running == 0; }));
+}
+
+TEST_F(GenerationTest, AStopStringEndsOnlyItsChoice) {
+  const std::string fields = R"({"prompt":[1,2,3],"max_tokens":30,"ignore_eos":true,"seed":1,"n":4)";
+  const boost::json::value whole = Ask(fields + "}");
+  const auto text = [](const boost::json::value& answer, size_t i) {
+    return Text(answer.at("choices").as_array()[i].at("text"));
+  };
+  // Two letters of the second choice's text that no other choice has.
+  std::string stop;
+  for (size_t at = 0; at + 2 <= text(whole, 1).size() && stop.empty(); ++at) {
+    const std::string pair = text(whole, 1).substr(at, 2);
+    bool unique =
+        std::isalnum(static_cast<unsigned char>(pair[0])) && std::isalnum(static_cast<unsigned char>(pair[1]));
+    for (size_t i : {0u, 2u, 3u}) unique = unique && text(whole, i).find(pair) == std::string::npos;
+    if (unique) stop = pair;
+  }
+  ASSERT_FALSE(stop.empty());
+  const boost::json::value cut = Ask(fields + R"(,"stop":")" + stop + "\"}");
+  for (size_t i = 0; i < 4; ++i) {
+    const boost::json::value& choice = cut.at("choices").as_array()[i];
+    EXPECT_EQ(Text(choice.at("finish_reason")), i == 1 ? "stop" : "length");
+    EXPECT_EQ(Text(choice.at("text")), i == 1 ? text(whole, 1).substr(0, text(whole, 1).find(stop)) : text(whole, i));
+  }
+}
+
 TEST(ParseBody, PromptsOfBothShapes) {
   const auto chat = ParseBody(api::Shape::kChat, R"({"messages":[{"role":"user","content":"a"}]})");
   ASSERT_TRUE(chat.ok());
-  EXPECT_EQ(std::get<std::vector<api::ChatMessage>>(chat->prompt).at(0).content, "a");
-  const auto ids = ParseBody(api::Shape::kCompletion, R"({"prompt":[4]})");
+  EXPECT_EQ(std::get<std::vector<api::ChatMessage>>(chat->input).at(0).content, "a");
+  EXPECT_EQ(chat->prompts(), 1u);
+  const auto ids = ParseBody(api::Shape::kCompletion, R"({"prompt":[[4],"b"]})");
   ASSERT_TRUE(ids.ok());
-  EXPECT_EQ(std::get<std::vector<int32_t>>(ids->prompt).at(0), 4);
+  EXPECT_EQ(ids->prompts(), 2u);
 }
 
 }  // namespace

@@ -100,12 +100,12 @@ void Server::Impl::OnEvents(std::vector<EngineEvent>&& events) {
       const auto it = service->generations.find(token->key);
       if (it == service->generations.end()) continue;
       const std::shared_ptr<Generation> generation = it->second;
-      generation->OnToken(std::move(token->token));
+      generation->OnToken(token->choice, std::move(token->token));
     } else if (auto* finish = std::get_if<FinishEvent>(&event)) {
       const auto it = service->generations.find(finish->key);
       if (it == service->generations.end()) continue;
       const std::shared_ptr<Generation> generation = it->second;
-      generation->OnFinish(std::move(finish->finish));
+      generation->OnFinish(finish->choice, finish->finish);
     } else if (auto* step = std::get_if<engine::StepStats>(&event)) {
       metrics.ObserveStep(*step);
     } else {

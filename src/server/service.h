@@ -1,6 +1,7 @@
 // What all routes share: the engine, the pools, the counters, and the generations under way. I/O thread only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -35,6 +36,7 @@ struct Service {
   ModelGate gate;
   bool draining = false;
   std::unordered_map<uint64_t, std::shared_ptr<Generation>> generations;
+  size_t choices = 0;  // of all generations that are with the engine
   uint64_t last_key = 0;
   std::mt19937_64 random{std::random_device{}()};
 
