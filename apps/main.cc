@@ -1,6 +1,8 @@
 // tenfold: a GGUF model behind an OpenAI-compatible server on the CPU.
 #include <cstdio>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "apps/subcommands.h"
 #include "server/status_json.h"
@@ -9,17 +11,15 @@ int main(int argc, char** argv) {
   CLI::App app{"tenfold serves a GGUF model to OpenAI clients, on the CPU.", "tenfold"};
   app.set_version_flag("--version", std::string("tenfold ") + std::string(tenfold::server::kVersion));
   app.require_subcommand(0, 1);
+  if (argc > 1 && std::strcmp(argv[1], "serve") == 0) {
+    return tenfold::apps::RunServe(std::vector<std::string>(argv + 2, argv + argc));
+  }
   int exit_code = 0;
-  tenfold::apps::RegisterServe(app, &exit_code);
+  app.add_subcommand("serve", "Serve a model: answers at once, loads behind");  // for --help; run below
   tenfold::apps::RegisterBench(app, &exit_code);
   if (argc == 1) {
     std::fputs(app.help().c_str(), stdout);
     return 0;
-  }
-  // llama-server's users type -np; CLI11 would read that as -n p.
-  static char parallel[] = "--parallel";
-  for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "-np") == 0) argv[i] = parallel;
   }
   try {
     app.parse(argc, argv);

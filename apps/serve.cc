@@ -1,27 +1,25 @@
-// tenfold serve: flags to options, log to stderr, and the order of the start: the port first, then everything slow.
+// tenfold serve: settings to options, log to stderr, and the order of the start: the port first, then everything slow.
+#include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "apps/subcommands.h"
 #include "base/log.h"
+#include "config/describe.h"
+#include "config/parse.h"
 #include "engine/engine.h"
 #include "server/server.h"
 
 namespace tenfold::apps {
 namespace {
-
-struct Flags {
-  engine::Options engine;
-  server::Config server;
-  std::string load = "background";
-  std::string log_level = "info";
-  int drain_seconds = 30;
-};
 
 void ToSpdlog(LogLevel level, std::string_view line) {
   static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
@@ -60,20 +58,50 @@ std::string UrlOf(const server::Config& config, uint16_t port) {
   return v6 ? fmt::format("http://[{}]:{}", config.host, port) : fmt::format("http://{}:{}", config.host, port);
 }
 
-int Serve(Flags flags) {
-  StartLog(flags.log_level);
+engine::Options EngineOptions(const config::Settings& s) {
+  engine::Options options;
+  options.model_path = s.model;
+  options.alias = s.alias;
+  options.threads = static_cast<int>(std::max<int64_t>(0, s.threads));
+  options.max_context = s.ctx_size;
+  options.max_step_tokens = s.batch_size;
+  options.max_running = s.parallel;
+  options.mlock = s.mlock;
+  options.exact = s.exact;
+  return options;
+}
+
+Result<server::Config> ServerConfig(const config::Settings& s, const engine::Options& engine) {
+  server::Config config;
+  config.host = s.host;
+  config.port = static_cast<uint16_t>(s.port);
+  TENFOLD_TRY(const std::vector<std::string> keys, config::AllApiKeys(s));
+  if (!keys.empty()) config.api_key = keys.front();
+  config.load_in_background = s.load == "background";
+  config.drain_us = s.drain_seconds * 1'000'000;
+  config.model = {engine::ModelName(engine), engine.model_path};
+  return config;
+}
+
+// 2 for what the operator can mend in the command, else 1.
+int Refuse(const Error& error) {
+  std::fprintf(stderr, "tenfold serve: %s\n", error.message.c_str());
+  return error.code == ErrorCode::kInvalidArgument ? 2 : 1;
+}
+
+int Serve(const config::Configuration& chosen) {
+  const config::Settings& settings = chosen.settings;
+  StartLog(settings.log_level);
+  for (const std::string& warning : chosen.warnings) Log(LogLevel::kWarn, warning);
   RaiseDescriptorLimit();
-  server::Config& config = flags.server;
-  config.load_in_background = flags.load == "background";
-  config.drain_us = int64_t{flags.drain_seconds} * 1'000'000;
-  config.model = {engine::ModelName(flags.engine), flags.engine.model_path};
-  flags.engine.alias = config.model.name;
+  engine::Options options = EngineOptions(settings);
+  Result<server::Config> made = ServerConfig(settings, options);
+  if (!made.ok()) return Refuse(made.error());
+  const server::Config& config = *made;
+  options.alias = config.model.name;
 
   server::Server server(config);
-  if (Status bound = server.Bind(); !bound.ok()) {
-    std::fprintf(stderr, "tenfold: %s\n", bound.error().message.c_str());
-    return bound.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
-  }
+  if (Status bound = server.Bind(); !bound.ok()) return Refuse(bound.error());
   const std::string url = UrlOf(config, server.port());
   Log(LogLevel::kInfo, fmt::format("listening on {}", url));
   if (config.model.path.empty()) {
@@ -81,59 +109,38 @@ int Serve(Flags flags) {
   } else if (!config.load_in_background) {
     Log(LogLevel::kInfo, fmt::format("{} will be loaded by the first request", config.model.path));
   }
-  engine::Engine engine(flags.engine, server.StepObserver());
+  engine::Engine engine(options, server.StepObserver());
   server.Attach(engine);
   server.Run();
   Log(LogLevel::kInfo, "stopped");
   return 0;
 }
 
-void AddFlags(CLI::App& app, Flags& flags) {
-  app.add_option("-m,--model", flags.engine.model_path, "The GGUF file to serve")->type_name("FILE");
-  app.add_option("--alias", flags.engine.alias, "The model's name for clients (default: the file name)")
-      ->type_name("NAME");
-  app.add_option("--host", flags.server.host, "The address to listen on; 0.0.0.0 for every one")
-      ->type_name("ADDRESS")
-      ->capture_default_str();
-  app.add_option("--port", flags.server.port, "The port to listen on; 0 for any free one")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  app.add_option("--api-key", flags.server.api_key, "Ask clients of /v1 and /admin for this key")
-      ->type_name("KEY")
-      ->envname("TENFOLD_API_KEY");
-  app.add_option("-t,--threads", flags.engine.threads, "Compute threads; 0: what the CPU quota and cores allow")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  app.add_option("-c,--ctx-size", flags.engine.max_context,
-                 "The longest prompt and answer of one request, in tokens; 0: the model's, at most 8192")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24))
-      ->capture_default_str();
-  app.add_option("-b,--batch-size", flags.engine.max_step_tokens, "Tokens computed in one step")
-      ->check(CLI::Range(int64_t{1}, int64_t{65536}))
-      ->capture_default_str();
-  app.add_option("--parallel", flags.engine.max_running, "Requests computed together (also -np)")
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
-      ->capture_default_str();
-  app.add_option("--load", flags.load, "When to load: background (at once) or lazy (on the first request)")
-      ->check(CLI::IsMember({"background", "lazy"}))
-      ->capture_default_str();
-  app.add_flag("--mlock", flags.engine.mlock, "Keep the model in memory, as far as the limits allow");
-  app.add_flag("--exact", flags.engine.exact, "Answers that do not depend on what else is running; slower");
-  app.add_option("--drain-seconds", flags.drain_seconds, "How long running requests may finish after SIGTERM")
-      ->check(CLI::Range(0, 86400))
-      ->capture_default_str();
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-      ->capture_default_str();
-}
-
 }  // namespace
 
-void RegisterServe(CLI::App& app, int* exit_code) {
-  auto flags = std::make_shared<Flags>();
-  CLI::App* serve = app.add_subcommand("serve", "Serve a model: answers at once, loads behind");
-  AddFlags(*serve, *flags);
-  serve->callback([flags, exit_code] { *exit_code = Serve(*flags); });
+int RunServe(std::span<const std::string> arguments) {
+  std::vector<std::string> environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+  Result<config::Configuration> chosen = config::ParseConfiguration(arguments, environment);
+  if (!chosen.ok()) {
+    const int code = Refuse(chosen.error());
+    if (code == 2) std::fputs("Run 'tenfold serve --help' for what there is.\n", stderr);
+    return code;
+  }
+  switch (chosen->action) {
+    case config::Action::kHelp:
+      std::fputs(config::HelpText().c_str(), stdout);
+      return 0;
+    case config::Action::kPrintConfig:
+      std::fputs(config::ConfigFileText(*chosen).c_str(), stdout);
+      return 0;
+    case config::Action::kPrintReference:
+      std::fputs(config::ReferenceText().c_str(), stdout);
+      return 0;
+    case config::Action::kServe:
+      break;
+  }
+  return Serve(*chosen);
 }
 
 }  // namespace tenfold::apps

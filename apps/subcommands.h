@@ -5,10 +5,15 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <span>
+#include <string>
 
 namespace tenfold::apps {
 
-void RegisterServe(CLI::App& app, int* exit_code);  // tenfold serve (serve.cc)
 void RegisterBench(CLI::App& app, int* exit_code);  // tenfold bench load URL (bench_load.cc)
+
+// `tenfold serve`, whose flags come from the table of settings (config/table.h) and not from CLI11, which cannot read
+// llama-server's long names behind a single dash (-np, -ngl). `arguments`: what follows "serve". Returns the exit code.
+int RunServe(std::span<const std::string> arguments);
 
 }  // namespace tenfold::apps

@@ -1,0 +1,47 @@
+// Everything an operator may choose for `tenfold serve`, with its default. Plain data: what the settings are called,
+// what they may be and what they mean is one row each in table.cc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tenfold::config {
+
+struct Settings {
+  // Model
+  std::string model;
+  std::string alias;
+  std::string load = "background";
+  int64_t ctx_size = 0;  // tokens; 0: the model's, at most 8192
+  bool exact = false;
+
+  // Compute
+  int64_t threads = 0;       // 0 or -1: from the CPU budget
+  int64_t batch_size = 512;  // tokens
+  int64_t parallel = 10;     // requests
+  int64_t gpu_layers = 0;    // wanted by the operator; there is no GPU
+  bool mlock = false;
+  bool mmap = true;
+
+  // Server
+  std::string host = "127.0.0.1";
+  int64_t port = 8080;
+  int64_t drain_seconds = 30;
+  std::string tls_cert;  // PEM files
+  std::string tls_key;
+  std::vector<std::string> api_key;
+  std::string api_key_file;
+  std::vector<std::string> cors_origin;
+
+  // Log
+  std::string log_level = "info";
+  std::string log_format = "human";
+  bool log_prompts = false;
+  bool verbose = false;
+
+  // Where the rest comes from
+  std::string config;  // the TOML file
+};
+
+}  // namespace tenfold::config
