@@ -28,17 +28,6 @@ Result<int64_t> DimensionOr(const gguf::File& file, const std::string& key, int6
 
 // Features that change the forward pass and that we do not compute: using the file without them would give wrong text.
 Status RefuseUnsupported(const gguf::File& file, const std::string& prefix) {
-  if (file.FindValue(prefix + "rope.scaling.type") != nullptr) {
-    TENFOLD_TRY(const std::string scaling, file.GetString(prefix + "rope.scaling.type"));
-    if (scaling != "none") {
-      return Unsupported(
-          fmt::format("{}rope.scaling.type is {}: only \"none\" is supported", prefix, gguf::Quote(scaling)));
-    }
-  }
-  for (const char* key : {"rope.scale_linear", "rope.scaling.factor"}) {
-    TENFOLD_TRY(const double factor, file.GetFloatOr(prefix + key, 1.0));
-    if (factor != 1.0) return Unsupported(fmt::format("{}{} is {}: only 1 is supported", prefix, key, factor));
-  }
   for (const char* key : {"expert_count", "attention.sliding_window"}) {
     TENFOLD_TRY(const uint64_t value, file.GetUintOr(prefix + key, 0));
     if (value != 0) return Unsupported(fmt::format("{}{} is {}: this feature is not supported", prefix, key, value));
@@ -106,6 +95,11 @@ Result<Config> ReadConfig(const gguf::File& file) {
   c.rms_eps = static_cast<float>(eps);
   TENFOLD_TRY(c.rope_base, file.GetFloatOr(prefix + "rope.freq_base", 10000.0));
   TENFOLD_TRY_STATUS(CheckShapes(c, prefix));
+  TENFOLD_TRY(c.rope_scaling, ReadRopeScaling(file, prefix));
+  const double stretched = static_cast<double>(c.rope_scaling.original_context) * c.rope_scaling.factor;
+  if (stretched > static_cast<double>(c.train_context) && stretched <= static_cast<double>(kMaxDimension)) {
+    c.train_context = static_cast<int64_t>(stretched);
+  }
 
   const gguf::TensorInfo* embedding = file.FindTensor("token_embd.weight");
   if (embedding == nullptr || embedding->dims.size() != 2) {

@@ -1,6 +1,7 @@
-// Llama (Touvron et al. 2023), versions 1 to 3 without long-context RoPE factors: a pre-norm transformer with
-// grouped-query attention and a SwiGLU feed-forward layer. It differs from Qwen3 in two things: heads are not normed,
-// and GGUF files hold its query and key rows permuted so that RoPE turns neighbouring pairs.
+// Llama (Touvron et al. 2023), versions 1 to 3: a pre-norm transformer with grouped-query attention and a SwiGLU
+// feed-forward layer. It differs from Qwen3 in two things: heads are not normed, and GGUF files hold its query and key
+// rows permuted so that RoPE turns neighbouring pairs. From 3.1 on the file also holds divisors of RoPE's frequencies
+// (rope_freqs.weight), which the step has in its table of them.
 #include "model/architectures.h"
 
 namespace tenfold::model {

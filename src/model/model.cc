@@ -12,7 +12,10 @@ Result<std::unique_ptr<Model>> Model::Load(const gguf::File& file, const platfor
   model->config_ = config;
   TENFOLD_TRY(model->weights_, LoadWeights(file, bytes, config, pool, progress));
   TENFOLD_TRY(model->kv_, KvStore::Allocate(config, kv_pages));
-  model->step_ = std::make_unique<Step>(model->config_, options.isa, options.precision, pool, model->kv_);
+  RopeTable rope = MakeRopeTable(config.rope_scaling, config.n_rot, config.rope_base, config.train_context,
+                                 model->weights_.rope_factors);
+  model->step_ =
+      std::make_unique<Step>(model->config_, std::move(rope), options.isa, options.precision, pool, model->kv_);
   return model;
 }
 

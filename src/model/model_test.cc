@@ -297,8 +297,8 @@ TEST(ModelErrors, NameTheKeyOrTensor) {
                           if (key == "qwen3.attention.head_count") v = uint32_t{0};
                         }),
                 ErrorCode::kCorrupt, "qwen3.attention.head_count");
-  ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.rope.scaling.type", std::string("yarn")}}),
-                ErrorCode::kUnsupported, "yarn");
+  ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.rope.scaling.type", std::string("longrope")}}),
+                ErrorCode::kUnsupported, "longrope");
   for (const float base : {0.5F, -1.0F, NAN, INFINITY}) {
     ExpectRefused(Altered(kKeepAll, kNoChange, {{"qwen3.rope.freq_base", base}}), ErrorCode::kCorrupt,
                   "qwen3.rope.freq_base is");

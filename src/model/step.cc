@@ -29,14 +29,15 @@ void AddBias(const float* bias, int64_t n, float* x) {
 
 }  // namespace
 
-Step::Step(const Config& config, kernels::Isa isa, kernels::Precision precision, platform::ThreadPool& pool,
-           KvStore& kv)
-    : c_(config), isa_(isa), precision_(precision), pool_(pool), kv_(kv), scratch_(Size(pool.threads())) {
-  // theta_i = base^(-2i / n_rot): Su et al. 2021, eq. 15.
-  for (int64_t i = 0; i < c_.n_rot / 2; ++i) {
-    inverse_freq_.push_back(std::pow(c_.rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(c_.n_rot)));
-  }
-}
+Step::Step(const Config& config, RopeTable rope, kernels::Isa isa, kernels::Precision precision,
+           platform::ThreadPool& pool, KvStore& kv)
+    : c_(config),
+      rope_(std::move(rope)),
+      isa_(isa),
+      precision_(precision),
+      pool_(pool),
+      kv_(kv),
+      scratch_(Size(pool.threads())) {}
 
 // No memory left: std::bad_alloc, as from every vector of a step; the engine fails the step's requests and goes on.
 void Step::ReserveScratch(size_t bytes) {
@@ -86,9 +87,9 @@ void Step::Begin(std::span<const StepRow> rows) {
       n,
       [&](int64_t t, int) {
         for (int64_t i = 0; i < half; ++i) {
-          const double angle = static_cast<double>(positions_[Size(t)]) * inverse_freq_[Size(i)];
-          cos_[Size(t * half + i)] = static_cast<float>(std::cos(angle));
-          sin_[Size(t * half + i)] = static_cast<float>(std::sin(angle));
+          const double angle = static_cast<double>(positions_[Size(t)]) * rope_.frequencies[Size(i)];
+          cos_[Size(t * half + i)] = static_cast<float>(rope_.magnitude * std::cos(angle));
+          sin_[Size(t * half + i)] = static_cast<float>(rope_.magnitude * std::sin(angle));
         }
       },
       kTokenGrain);

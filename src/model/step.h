@@ -14,6 +14,7 @@
 #include "kernels/matmul.h"
 #include "model/config.h"
 #include "model/kv_store.h"
+#include "model/rope.h"
 #include "model/weights.h"
 #include "platform/thread_pool.h"
 
@@ -30,7 +31,8 @@ struct StepRow {
 // Not thread safe: owned and driven by the loop thread, which is worker 0 of the pool.
 class Step {
  public:
-  Step(const Config& config, kernels::Isa isa, kernels::Precision precision, platform::ThreadPool& pool, KvStore& kv);
+  Step(const Config& config, RopeTable rope, kernels::Isa isa, kernels::Precision precision, platform::ThreadPool& pool,
+       KvStore& kv);
 
   // Lays out the tokens and the rotation angles of their positions.
   void Begin(std::span<const StepRow> rows);
@@ -74,6 +76,7 @@ class Step {
   void ReserveScratch(size_t bytes);
 
   const Config& c_;
+  const RopeTable rope_;
   kernels::Isa isa_;
   kernels::Precision precision_;
   platform::ThreadPool& pool_;
@@ -85,7 +88,6 @@ class Step {
   std::vector<int32_t> row_of_token_;  // (n)
   std::vector<int64_t> row_start_;     // first token index of each row
   std::vector<int32_t> logit_tokens_;  // token indices that want logits
-  std::vector<double> inverse_freq_;   // (n_rot / 2)
   std::vector<float> cos_, sin_;       // (n, n_rot / 2)
   std::vector<float> x_, normed_, q_, k_, v_, attended_, hidden_, logits_;
   std::vector<AttentionItem> attention_items_;

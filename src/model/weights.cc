@@ -115,6 +115,9 @@ Status BindAll(const Config& c, Binder& b, Weights& w) {
   b.Matrix("token_embd.weight", c.vocab_size, c.d_model, &w.embedding);
   b.Vector("output_norm.weight", c.d_model, &w.output_norm);
   if (!IsTied(file)) b.Matrix("output.weight", c.vocab_size, c.d_model, &w.output);
+  if (c.architecture == "llama" && file.FindTensor("rope_freqs.weight") != nullptr) {
+    b.Vector("rope_freqs.weight", c.n_rot / 2, &w.rope_factors);
+  }
   const int64_t q_width = c.n_heads * c.head_dim;
   const int64_t kv_width = c.n_kv_heads * c.head_dim;
   for (int64_t i = 0; i < c.n_layers; ++i) {
@@ -172,6 +175,18 @@ void PackTensor(const Binding& b, const uint8_t* src, uint8_t* dst, platform::Th
       8);
 }
 
+// They divide frequencies: a factor below 1e-3 or that is no number would turn text into noise.
+Status CheckRopeFactors(const Config& config, const float* factors) {
+  if (factors == nullptr) return {};
+  for (int64_t i = 0; i < config.n_rot / 2; ++i) {
+    if (factors[i] >= 1e-3F && factors[i] <= 1e6F) continue;
+    return Error{ErrorCode::kCorrupt, fmt::format("tensor rope_freqs.weight holds {} at {}, expected 0.001 to 1e6: the "
+                                                  "file is damaged or its converter was wrong",
+                                                  factors[i], i)};
+  }
+  return {};
+}
+
 }  // namespace
 
 Status CheckTensors(const gguf::File& file, const Config& config) {
@@ -209,6 +224,7 @@ Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& 
   }
   if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
   if (IsTied(file)) weights.output = weights.embedding;
+  TENFOLD_TRY_STATUS(CheckRopeFactors(config, weights.rope_factors));
   return weights;
 }
 

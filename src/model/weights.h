@@ -40,6 +40,7 @@ struct Weights {
   kernels::PackedMatrix embedding;  // (vocab, d_model)
   kernels::PackedMatrix output;     // (vocab, d_model); the embedding itself when tied
   const float* output_norm = nullptr;
+  const float* rope_factors = nullptr;  // (n_rot / 2): rope_freqs.weight of llama files that have one, each > 0
   std::vector<LayerWeights> layers;
 };
 
