@@ -48,10 +48,8 @@ Result<bool> Run(Flags& flags) {
 
 }  // namespace
 
-void RegisterBench(CLI::App& app, int* exit_code) {
-  CLI::App* command = app.add_subcommand("bench", "Measure a server");
-  command->require_subcommand(1);
-  CLI::App* load = command->add_subcommand("load", "Ask with many users at once and say what each of them felt");
+void RegisterBenchLoad(CLI::App& bench, int* exit_code) {
+  CLI::App* load = bench.add_subcommand("load", "Ask with many users at once and say what each of them felt");
   auto flags = std::make_shared<Flags>();
   load->add_option("url", flags->load.url, "The server, http://HOST:PORT; any OpenAI-compatible one")->required();
   load->add_option("--users", flags->users, "Users who ask at the same moment")

@@ -10,7 +10,11 @@
 
 namespace tenfold::apps {
 
-void RegisterBench(CLI::App& app, int* exit_code);  // tenfold bench load URL (bench_load.cc)
+void RegisterBench(CLI::App& app, int* exit_code);  // tenfold bench (bench.cc)
+
+// Below `tenfold bench`, as above.
+void RegisterBenchLoad(CLI::App& bench, int* exit_code);      // tenfold bench load URL (bench_load.cc)
+void RegisterBenchRoofline(CLI::App& bench, int* exit_code);  // tenfold bench roofline (bench_roofline.cc)
 
 // `tenfold serve`, whose flags come from the table of settings (config/table.h) and not from CLI11, which cannot read
 // llama-server's long names behind a single dash (-np, -ngl). `arguments`: what follows "serve". Returns the exit code.

@@ -1,4 +1,4 @@
-// Time as the rooms see it: microseconds that only go forward. Tests pass their own.
+// Time as the rooms see it: it only goes forward. Tests pass their own.
 #pragma once
 
 #include <chrono>
@@ -9,6 +9,12 @@ namespace tenfold {
 // Microseconds on the steady clock, from an arbitrary start. Any thread.
 inline int64_t NowUs() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// The same clock in nanoseconds, for measuring what takes microseconds; a call costs some 25 of them. Any thread.
+inline int64_t NowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 

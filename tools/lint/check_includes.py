@@ -31,7 +31,8 @@ ALLOWED = {
     "engine": {"platform", "stats", "tensor", "kv", "sampling", "grammar", "gguf", "tokenizer", "sched", "kernels", "model"},
     # The engine's interface speaks in tokens and sampling parameters, so its user sees those two headers as well.
     "server": {"api", "chat", "engine", "tokenizer", "sampling", "grammar"},
-    "bench": {"stats"},
+    # Measures the machine (kernels' peak loops) and the engine below HTTP: the model room, and a draw as the loop makes it.
+    "bench": {"stats", "platform", "tensor", "gguf", "sampling", "kernels", "model"},
     "tune": {"stats", "kernels", "platform", "engine"},
     "gate": {"stats"},
     "doctor": {"platform", "gguf"},
