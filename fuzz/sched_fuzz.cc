@@ -28,8 +28,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using tenfold::sched::SeqId;
   if (size > 4096) return 0;
   Bytes bytes{data, size};
-  const tenfold::sched::Limits limits{
-      .max_running = 1 + bytes.Next() % 12, .max_step_tokens = 1 + bytes.Next() % 40, .max_context = 200};
+  const tenfold::sched::Limits limits{.max_running = 1 + bytes.Next() % 12,
+                                      .max_step_tokens = 1 + bytes.Next() % 40,
+                                      .max_context = 200,
+                                      .max_scored_tokens = 7};
   tenfold::sched::Simulation simulation(limits, 1 + bytes.Next() % 24);
   const auto step = [&] { Demand(simulation.Step([&](SeqId) { return bytes.Next() % 8 == 7; })); };
   while (bytes.left > 0) {
@@ -37,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       case 0:
       case 1: {
         const int64_t prompt = 1 + bytes.Next();
-        Demand(simulation.Arrive(prompt, bytes.Next()));
+        const int64_t max_new = bytes.Next();
+        Demand(simulation.Arrive(prompt, max_new, max_new % 4 == 3));
         break;
       }
       case 2:

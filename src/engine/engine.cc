@@ -383,7 +383,9 @@ Status CheckRequest(const Request& request, const ModelInfo& info) {
                    fmt::format("token id {} is outside the vocabulary of {}", token, info.vocab_size)};
     }
   }
-  if (request.max_new_tokens == 0) return Error{ErrorCode::kInvalidArgument, "max_tokens must be at least 1"};
+  if (request.score_prompt && (request.n_top < 0 || !request.on_prompt)) {
+    return Error{ErrorCode::kInvalidArgument, "a prompt is scored for log-probabilities, which were not asked for"};
+  }
   const int64_t wanted = request.max_new_tokens < 0 ? 1 : request.max_new_tokens;
   if (wanted > info.max_context - prompt_tokens) {
     return Error{ErrorCode::kInvalidArgument,

@@ -129,10 +129,14 @@ struct Finish {
 
 struct Request {
   std::vector<tokenizer::TokenId> prompt;  // not empty; every id in the vocabulary
-  int64_t max_new_tokens = -1;             // < 0: what the context leaves
+  int64_t max_new_tokens = -1;             // < 0: what the context leaves; 0: nothing is drawn
   sampling::Params sampling;
-  bool ignore_eos = false;                  // end-of-generation tokens are never drawn
-  int32_t n_top = -1;                       // < 0: no log-probabilities; else 0..100
+  bool ignore_eos = false;  // end-of-generation tokens are never drawn
+  int32_t n_top = -1;       // < 0: no log-probabilities; else 0..100
+  // The prompt's log-probabilities too: on_prompt gets its tokens from the second on (the first follows nothing), in
+  // order, some at a time, all of them before the first on_token. Needs n_top >= 0.
+  bool score_prompt = false;
+  std::function<void(std::vector<Token>&&)> on_prompt;
   std::function<void(Token&&)> on_token;    // once per drawn token, in order
   std::function<void(Finish&&)> on_finish;  // exactly once, last
 };

@@ -154,7 +154,9 @@ TEST_F(EngineTest, RefusesWhatCannotBeServedWithNumbers) {
   expect_refused(MakeRequest(answer, {1, -1}, 5), "-1");
   expect_refused(MakeRequest(answer, Prompt(100, 1), 29), "128");
   expect_refused(MakeRequest(answer, Prompt(128, 1), -1), "128");
-  expect_refused(MakeRequest(answer, Prompt(10, 1), 0), "at least 1");
+  Request scored = MakeRequest(answer, Prompt(10, 1), 1);
+  scored.score_prompt = true;
+  expect_refused(std::move(scored), "not asked for");
   EXPECT_EQ(Run(*engine, Prompt(100, 1), 28).size(), 28u);
   EXPECT_EQ(Run(*engine, Prompt(127, 1), -1).size(), 1u);
 }

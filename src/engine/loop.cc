@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -16,8 +17,6 @@ sched::Limits SchedulerLimits(const Options& options, const LoadedModel& loaded)
           .max_step_tokens = options.max_step_tokens,
           .max_context = loaded.info->max_context};
 }
-
-bool WantsLogits(const sched::PlanRow& row) { return row.logits_from < row.first_position + row.count; }
 
 }  // namespace
 
@@ -34,8 +33,14 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
   s.submitted_us = submitted_us;
   const int64_t prompt_tokens = s.prompt_tokens;
   const int64_t max_new_tokens = s.max_new_tokens;
+  if (max_new_tokens == 0 && !s.request.score_prompt) {  // nothing that anybody would learn of
+    Finish finish{.reason = FinishReason::kLength, .error = {}, .timings = {}};
+    finish.timings.prompt_tokens = prompt_tokens;
+    return s.request.on_finish(std::move(finish));
+  }
   const auto it = sequences_.emplace(id, std::move(s)).first;
-  if (scheduler_.Add(id, prompt_tokens, max_new_tokens) == sched::Admission::kNeverFits) {
+  if (scheduler_.Add(id, prompt_tokens, max_new_tokens, it->second.request.score_prompt) ==
+      sched::Admission::kNeverFits) {
     Finish finish{.reason = FinishReason::kFailed,
                   .error = {ErrorCode::kResourceExhausted,
                             fmt::format("the request needs {} tokens of KV memory, more than the whole pool holds",
@@ -74,7 +79,7 @@ void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason
 
 void Loop::Forward(const sched::StepPlan& plan) {
   rows_.clear();
-  drawing_.clear();
+  wanted_.clear();
   for (const sched::PlanRow& row : plan.rows) {
     const Sequence& sequence = sequences_.at(row.seq);
     const std::span<const tokenizer::TokenId> tokens(sequence.tokens);
@@ -82,26 +87,56 @@ void Loop::Forward(const sched::StepPlan& plan) {
                      .first_position = row.first_position,
                      .logits_from = row.logits_from,
                      .page_ids = scheduler_.View(row.seq).pages});
-    if (WantsLogits(row)) drawing_.push_back(row.seq);
+    for (int64_t p = row.logits_from; p < row.first_position + row.count; ++p) wanted_.push_back({row.seq, p});
   }
   loaded_.model->Forward(rows_);
-  TENFOLD_CHECK(loaded_.model->logit_rows() == static_cast<int64_t>(drawing_.size()),
-                "one logits row per drawing sequence");
+  TENFOLD_CHECK(loaded_.model->logit_rows() == static_cast<int64_t>(wanted_.size()),
+                "one logits row per wanted position");
 }
 
-void Loop::DrawAll(std::vector<Result<sampling::Sample>>& samples) {
-  samples.assign(drawing_.size(), Error{});
-  pool_.ParallelFor(static_cast<int64_t>(drawing_.size()), [&](int64_t i, int) {
-    Sequence& sequence = sequences_.find(drawing_[static_cast<size_t>(i)])->second;
-    // Rows of the output matrix beyond the tokenizer's vocabulary are padding: there is no text for them.
-    const std::span<float> logits = loaded_.model->Logits(i).first(static_cast<size_t>(loaded_.info->vocab_size));
-    if (sequence.request.ignore_eos) {
-      for (const tokenizer::TokenId id : loaded_.end_tokens) {
-        logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
-      }
+// Any compute worker. A row behind which the prompt goes on scores the prompt's next token; the last one draws.
+Result<sampling::Sample> Loop::Evaluate(int64_t logits_row) {
+  const LogitsRow& row = wanted_[static_cast<size_t>(logits_row)];
+  Sequence& sequence = sequences_.find(row.seq)->second;
+  // Rows of the output matrix beyond the tokenizer's vocabulary are padding: there is no text for them.
+  const std::span<float> logits =
+      loaded_.model->Logits(logits_row).first(static_cast<size_t>(loaded_.info->vocab_size));
+  const auto next = static_cast<size_t>(row.position) + 1;
+  if (next < sequence.tokens.size()) return sampling::Score(logits, sequence.tokens[next], sequence.request.n_top);
+  if (sequence.max_new_tokens == 0) return sampling::Sample{};
+  if (sequence.request.ignore_eos) {
+    for (const tokenizer::TokenId id : loaded_.end_tokens) {
+      logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
     }
-    samples[static_cast<size_t>(i)] = sequence.sampler.Draw(logits, sequence.request.n_top);
-  });
+  }
+  return sequence.sampler.Draw(logits, sequence.request.n_top, {sequence.tokens, sequence.prompt_tokens});
+}
+
+void Loop::EmitAll(std::vector<Result<sampling::Sample>>& samples, LoopCounters& counters, int64_t now_us) {
+  for (size_t i = 0; i < wanted_.size(); ++i) {
+    const auto it = sequences_.find(wanted_[i].seq);
+    if (it == sequences_.end()) continue;  // an earlier row of it failed
+    const auto next = static_cast<size_t>(wanted_[i].position) + 1;
+    if (next < it->second.tokens.size()) {
+      EmitScore(it->first, std::move(samples[i]), i + 1 == wanted_.size() || wanted_[i + 1].seq != it->first);
+      continue;
+    }
+    if (!it->second.scored.empty()) it->second.request.on_prompt(std::exchange(it->second.scored, {}));
+    if (it->second.max_new_tokens == 0) {
+      FinishOne(it, FinishReason::kLength, {});
+      continue;
+    }
+    if (samples[i].ok()) counters.generated_tokens += 1;
+    Emit(it->first, std::move(samples[i]), now_us);
+  }
+}
+
+void Loop::EmitScore(sched::SeqId seq, Result<sampling::Sample> sample, bool last) {
+  const auto it = sequences_.find(seq);
+  if (!sample.ok()) return FinishOne(it, FinishReason::kFailed, std::move(sample).error());
+  Sequence& sequence = it->second;
+  sequence.scored.push_back({.id = sample->token, .logprob = sample->logprob, .top = std::move(sample->top)});
+  if (last) sequence.request.on_prompt(std::exchange(sequence.scored, {}));
 }
 
 void Loop::Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_us) {
@@ -161,17 +196,15 @@ StepStats Loop::RunStep(LoopCounters& counters) {
   }
   Forward(plan);
   scheduler_.Commit(plan);
-  std::vector<Result<sampling::Sample>> samples;
-  DrawAll(samples);
+  std::vector<Result<sampling::Sample>> samples(wanted_.size(), Error{});
+  pool_.ParallelFor(static_cast<int64_t>(wanted_.size()),
+                    [&](int64_t i, int) { samples[static_cast<size_t>(i)] = Evaluate(i); });
 
   const int64_t now_us = NowUs();
   const StepStats stats{
       .tokens = plan.tokens, .sequences = static_cast<int64_t>(plan.rows.size()), .duration_us = now_us - begin_us};
   Account(plan, stats, counters);
-  for (size_t i = 0; i < drawing_.size(); ++i) {
-    if (samples[i].ok()) counters.generated_tokens += 1;
-    Emit(drawing_[i], std::move(samples[i]), now_us);
-  }
+  EmitAll(samples, counters, now_us);
   return stats;
 }
 

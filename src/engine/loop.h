@@ -49,6 +49,11 @@ class Loop {
   std::string CheckIntegrity() const;
 
  private:
+  // Whose logits a row of them is: those that follow the token at `position`.
+  struct LogitsRow {
+    sched::SeqId seq = 0;
+    int64_t position = 0;
+  };
   struct Sequence {
     Request request;
     std::vector<tokenizer::TokenId> tokens;  // prompt, then what was drawn
@@ -56,6 +61,7 @@ class Loop {
     int64_t max_new_tokens = 0;
     int64_t prompt_counted = 0;  // prompt tokens already counted in metrics (recomputation counts once)
     sampling::Sampler sampler;
+    std::vector<Token> scored{};  // prompt tokens of this step
     int64_t submitted_us = 0;
     int64_t first_planned_us = -1;
     int64_t first_token_us = -1;
@@ -63,7 +69,9 @@ class Loop {
   };
 
   void Forward(const sched::StepPlan& plan);
-  void DrawAll(std::vector<Result<sampling::Sample>>& samples);
+  Result<sampling::Sample> Evaluate(int64_t logits_row);
+  void EmitAll(std::vector<Result<sampling::Sample>>& samples, LoopCounters& counters, int64_t now_us);
+  void EmitScore(sched::SeqId seq, Result<sampling::Sample> sample, bool last);
   void Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_us);
   void FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason reason, Error error);
   void Account(const sched::StepPlan& plan, const StepStats& stats, LoopCounters& counters);
@@ -72,8 +80,8 @@ class Loop {
   platform::ThreadPool& pool_;
   sched::Scheduler scheduler_;
   std::map<sched::SeqId, Sequence> sequences_;
-  std::vector<model::StepRow> rows_;   // reused between steps
-  std::vector<sched::SeqId> drawing_;  // the sequences with logits in this step, in row order
+  std::vector<model::StepRow> rows_;  // reused between steps
+  std::vector<LogitsRow> wanted_;     // the logits of this step, in row order
 };
 
 }  // namespace tenfold::engine

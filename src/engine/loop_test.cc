@@ -168,5 +168,63 @@ TEST_F(LoopTest, RandomArrivalsAndCancelsKeepEveryInvariant) {
   for (RequestId id = 1; id < next; ++id) EXPECT_EQ(seen_[id].finishes, 1) << "request " << id;
 }
 
+// What a prompt's tokens score is what generating them would have told, chunked and preempted as it may be.
+TEST_F(LoopTest, ScoredPromptsTellWhatGenerationTold) {
+  const auto loop = Make({.max_context = 128, .max_step_tokens = 16, .kv_bytes = kPageBytes * 10, .exact = true});
+  std::map<RequestId, std::vector<Token>> told;
+  const auto add = [&](RequestId id, std::vector<tokenizer::TokenId> prompt, int64_t max_new, bool score) {
+    Request request;
+    request.prompt = std::move(prompt);
+    request.max_new_tokens = max_new;
+    request.sampling = {.temperature = 1.2F, .seed = static_cast<uint64_t>(id)};
+    request.ignore_eos = true;
+    request.n_top = 3;
+    request.score_prompt = score;
+    request.on_prompt = [&told, id](std::vector<Token>&& tokens) {
+      for (Token& t : tokens) told[id].push_back(std::move(t));
+    };
+    request.on_token = [&told, id](Token&& t) { told[id].push_back(std::move(t)); };
+    request.on_finish = [this, id](Finish&& f) {
+      ++seen_[id].finishes;
+      seen_[id].reason = f.reason;
+    };
+    loop->Add(id, std::move(request), 0);
+  };
+  for (int i = 1; i <= 4; ++i) add(i, Prompt(5, i), 50 + i, false);
+  Drain(*loop);
+  for (int i = 1; i <= 4; ++i) {
+    std::vector<tokenizer::TokenId> text = Prompt(5, i);
+    for (const Token& t : told[i]) text.push_back(t.id);
+    add(10 + i, text, 0, true);
+    add(20 + i, text, 9, true);
+  }
+  Drain(*loop);
+  EXPECT_GT(counters_.preemptions, 0u) << "the pool was meant to run out";
+  for (int i = 1; i <= 4; ++i) {
+    for (const RequestId id : {10 + i, 20 + i}) {
+      EXPECT_EQ(seen_[id].finishes, 1);
+      EXPECT_EQ(seen_[id].reason, FinishReason::kLength);
+      ASSERT_EQ(told[id].size(), 4u + told[i].size() + (id > 20 ? 9 : 0));
+      for (size_t t = 0; t < 4; ++t) EXPECT_EQ(told[id][t].id, Prompt(5, i)[t + 1]);
+      for (size_t t = 0; t < told[i].size(); ++t) {
+        const Token& scored = told[id][4 + t];
+        ASSERT_EQ(scored.id, told[i][t].id);
+        ASSERT_EQ(scored.top.size(), 3u);
+        // ignore_eos took the end token out of the generated ones' distribution; it has a thousandth of the whole.
+        ASSERT_NEAR(scored.logprob, told[i][t].logprob, 0.05) << "request " << id << " token " << t;
+      }
+    }
+  }
+}
+
+TEST_F(LoopTest, NothingToDrawAndNothingToScoreEndsAtOnce) {
+  const auto loop = Make({.max_context = 128});
+  Add(*loop, 1, Prompt(5, 1), 0);
+  EXPECT_TRUE(loop->empty());
+  EXPECT_EQ(seen_[1].finishes, 1);
+  EXPECT_EQ(seen_[1].reason, FinishReason::kLength);
+  EXPECT_TRUE(seen_[1].tokens.empty());
+}
+
 }  // namespace
 }  // namespace tenfold::engine

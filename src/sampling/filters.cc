@@ -88,6 +88,47 @@ void TopPOfAll(std::span<const float> logits, float peak, double top_p, std::vec
   out.insert(out.end(), edge.begin(), edge.end());
 }
 
+// Locally typical sampling (Meister et al. 2022): of the candidates, those whose surprise -log p is nearest to the
+// expected one, the entropy, until their probabilities together reach typical_p. Among equally near ones the likelier
+// first. A heap yields the nearest without sorting the rest. Leaves them sorted, likeliest first.
+void KeepTypical(std::vector<TokenLogprob>& candidates, double typical_p, std::vector<TokenLogprob>& kept) {
+  const float peak = std::max_element(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
+                       return Likelier(b, a);
+                     })->logprob;
+  const auto weight = [&](const TokenLogprob& c) {
+    return std::exp(static_cast<double>(c.logprob) - static_cast<double>(peak));
+  };
+  double total = 0;
+  double weighted = 0;  // of logits below the peak
+  for (const TokenLogprob& c : candidates) {
+    const double w = weight(c);
+    total += w;
+    if (w > 0) weighted += w * (static_cast<double>(peak) - static_cast<double>(c.logprob));
+  }
+  // The entropy is log(total) + weighted / total, and a candidate's surprise log(total) + its depth below the peak.
+  const double typical_depth = weighted / total;
+  const auto distance = [&](const TokenLogprob& c) {
+    return std::abs(static_cast<double>(peak) - static_cast<double>(c.logprob) - typical_depth);
+  };
+  const auto farther = [&](const TokenLogprob& a, const TokenLogprob& b) {
+    const double da = distance(a);
+    const double db = distance(b);
+    return da != db ? da > db : Likelier(b, a);
+  };
+  std::make_heap(candidates.begin(), candidates.end(), farther);
+  kept.clear();
+  double sum = 0;
+  while (!candidates.empty()) {
+    std::pop_heap(candidates.begin(), candidates.end(), farther);
+    kept.push_back(candidates.back());
+    candidates.pop_back();
+    sum += weight(kept.back());
+    if (sum >= typical_p * total) break;
+  }
+  std::sort(kept.begin(), kept.end(), Likelier);
+  candidates.swap(kept);
+}
+
 }  // namespace
 
 void SelectTop(std::span<const float> logits, int64_t k, std::vector<TokenLogprob>& out) {
@@ -113,16 +154,33 @@ void SelectTop(std::span<const float> logits, int64_t k, std::vector<TokenLogpro
 }
 
 bool HasFilters(const Params& params, size_t vocabulary) {
-  return (params.top_k > 0 && static_cast<size_t>(params.top_k) < vocabulary) || params.top_p < 1 || params.min_p > 0;
+  return (params.top_k > 0 && static_cast<size_t>(params.top_k) < vocabulary) || params.top_p < 1 || params.min_p > 0 ||
+         params.typical_p < 1;
 }
 
 void Filter(std::span<const float> logits, const Peak& peak, const Params& params, std::vector<TokenLogprob>& out,
             std::vector<TokenLogprob>& edge) {
   const double top_p = static_cast<double>(params.top_p);
+  const bool has_top_k = params.top_k > 0 && static_cast<size_t>(params.top_k) < logits.size();
+  if (params.typical_p < 1) {
+    if (has_top_k) {
+      SelectTop(logits, params.top_k, out);
+    } else {
+      out.clear();
+      ForEachAbove(logits, kLowest, [&](int32_t token, float logit) { out.push_back({token, logit}); });
+    }
+    KeepTypical(out, static_cast<double>(params.typical_p), edge);
+    const float likeliest = out.front().logprob;
+    if (params.top_p < 1) TopPOfCandidates(out, likeliest, top_p);
+    if (params.min_p > 0) {
+      const float bar = likeliest + std::log(std::min(params.min_p, 1.0F));
+      std::erase_if(out, [&](const TokenLogprob& c) { return c.logprob < bar; });
+    }
+    return;
+  }
   // p >= min_p * p(peak) is logit >= peak + log(min_p).
   const float floor = params.min_p > 0 ? peak.logit + std::log(std::min(params.min_p, 1.0F)) : kLowest;
   const auto below_floor = [&](const TokenLogprob& c) { return c.logprob < floor; };
-  const bool has_top_k = params.top_k > 0 && static_cast<size_t>(params.top_k) < logits.size();
   if (has_top_k) {
     SelectTop(logits, params.top_k, out);
     if (params.top_p < 1) TopPOfCandidates(out, peak.logit, top_p);

@@ -1,4 +1,4 @@
-// Which tokens may be drawn: top-k, then top-p, then min-p, without ever sorting the vocabulary.
+// Which tokens may be drawn: top-k, then typical-p, then top-p, then min-p, without ever sorting the vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,9 @@ void SelectTop(std::span<const float> logits, int64_t k, std::vector<TokenLogpro
 // True if the parameters exclude any token at all of a vocabulary of that size.
 bool HasFilters(const Params& params, size_t vocabulary);
 
-// The tokens with logits that pass top_k, top_p and min_p, in no particular but always the same order. At least the
-// peak. Needs a finite peak of these logits and HasFilters. edge: scratch, kept by the caller between calls.
+// The tokens with logits that pass top_k, typical_p, top_p and min_p, in no particular but always the same order. At
+// least one, and without typical_p at least the peak. Needs a finite peak of these logits and HasFilters. edge:
+// scratch, kept by the caller between calls.
 void Filter(std::span<const float> logits, const Peak& peak, const Params& params, std::vector<TokenLogprob>& out,
             std::vector<TokenLogprob>& edge);
 

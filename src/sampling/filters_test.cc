@@ -29,10 +29,31 @@ std::vector<int32_t> SortedIds(const std::vector<float>& logits) {
   return ids;
 }
 
+// Locally typical sampling as its paper reads: sort by |-log p - entropy|, keep until the mass is reached.
+std::vector<int32_t> Typical(const std::vector<float>& logits, const std::vector<int32_t>& ids, double typical_p) {
+  double total = 0;
+  for (const int id : ids) total += std::exp(static_cast<double>(logits[id]) - static_cast<double>(logits[ids[0]]));
+  const auto logp = [&](int id) {
+    return static_cast<double>(logits[id]) - static_cast<double>(logits[ids[0]]) - std::log(total);
+  };
+  double entropy = 0;
+  for (const int id : ids) entropy -= std::exp(logp(id)) * logp(id);
+  std::vector<int32_t> order = ids;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return std::abs(-logp(a) - entropy) < std::abs(-logp(b) - entropy); });
+  double mass = 0;
+  size_t keep = 0;
+  while (keep < order.size() && mass < typical_p) mass += std::exp(logp(order[keep++]));
+  order.resize(keep);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[a] > logits[b]; });
+  return order;
+}
+
 // The chain as its definition reads, on a fully sorted vocabulary.
 std::set<int32_t> Reference(const std::vector<float>& logits, const Params& params) {
   std::vector<int32_t> ids = SortedIds(logits);
   if (params.top_k > 0) ids.resize(std::min<size_t>(ids.size(), params.top_k));
+  if (params.typical_p < 1) ids = Typical(logits, ids, static_cast<double>(params.typical_p));
   std::vector<double> p;
   for (const int id : ids) p.push_back(std::exp(static_cast<double>(logits[id]) - static_cast<double>(logits[ids[0]])));
   const double total = std::accumulate(p.begin(), p.end(), 0.0);
@@ -81,6 +102,26 @@ TEST(Filter, AgreesWithTheDefinitionOnRandomLogits) {
     }
   }
   EXPECT_GT(checked, 500);
+}
+
+TEST(Filter, TypicalAgreesWithTheDefinition) {
+  int without_peak = 0;
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    const std::vector<float> logits = RandomLogits(40 + seed * 301, seed, seed % 2 == 0 ? 3 : 0.7F);
+    for (const int top_k : {0, 30}) {
+      for (const float typical_p : {0.05F, 0.3F, 0.9F}) {
+        for (const float top_p : {1.0F, 0.8F}) {
+          for (const float min_p : {0.0F, 0.5F}) {
+            const Params params{.top_p = top_p, .top_k = top_k, .min_p = min_p, .typical_p = typical_p};
+            const std::set<int32_t> kept = Filtered(logits, params);
+            ASSERT_EQ(kept, Reference(logits, params)) << "seed " << seed << " typical_p " << typical_p;
+            without_peak += !kept.contains(FindPeak(logits).token);
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(without_peak, 0);  // or nothing of what is special was tested
 }
 
 TEST(Filter, EqualLogitsAreKeptByLowestId) {

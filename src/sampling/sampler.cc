@@ -3,14 +3,35 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 #include "sampling/filters.h"
+#include "sampling/penalties.h"
 #include "sampling/random.h"
 #include "sampling/softmax.h"
 
 namespace tenfold::sampling {
 namespace {
+
+// The logits as the chain takes them: infinities and their like as -inf, which costs a copy only where there are any.
+struct Finite {
+  explicit Finite(std::span<const float> all) : logits(all), peak(FindPeak(all)) {
+    if (!peak.has_infinity) return;
+    copy.assign(all.begin(), all.end());
+    constexpr float kLowest = -std::numeric_limits<float>::infinity();
+    std::replace_if(
+        copy.begin(), copy.end(), [](float x) { return !std::isfinite(x); }, kLowest);
+    logits = copy;
+    peak = FindPeak(logits);
+  }
+  Finite(const Finite&) = delete;
+  Finite& operator=(const Finite&) = delete;
+
+  std::vector<float> copy;
+  std::span<const float> logits;
+  Peak peak;
+};
 
 // Adds what the caller asked to know about probabilities.
 void AddLogprobs(std::span<const float> logits, float peak, int32_t n_top, Sample& sample) {
@@ -22,30 +43,50 @@ void AddLogprobs(std::span<const float> logits, float peak, int32_t n_top, Sampl
   for (TokenLogprob& top : sample.top) top.logprob = logprob(top.logprob);
 }
 
+Error NoFiniteLogit() {
+  return {ErrorCode::kInternal, "the model computed no finite logit for the next token; its file may be damaged"};
+}
+
 }  // namespace
 
-Sampler::Sampler(Params params) : params_(params) {}
+Result<Sample> Score(std::span<const float> logits, int32_t token, int32_t n_top) {
+  TENFOLD_CHECK(token >= 0 && static_cast<size_t>(token) < logits.size() && n_top >= 0, "a score of no token");
+  const Finite finite(logits);
+  if (finite.peak.token < 0) return NoFiniteLogit();
+  Sample sample;
+  sample.token = token;
+  AddLogprobs(finite.logits, finite.peak.logit, n_top, sample);
+  if (std::isnan(sample.logprob)) sample.logprob = -std::numeric_limits<float>::infinity();
+  return sample;
+}
 
-Result<Sample> Sampler::Draw(std::span<const float> logits, int32_t n_top) {
+Sampler::Sampler(Params params) : params_(std::move(params)) {
+  auto penalties = std::make_unique<Penalties>(params_);
+  if (penalties->any()) penalties_ = std::move(penalties);
+}
+Sampler::~Sampler() = default;
+Sampler::Sampler(Sampler&&) noexcept = default;
+Sampler& Sampler::operator=(Sampler&&) noexcept = default;
+
+Result<Sample> Sampler::Draw(std::span<const float> logits, int32_t n_top, History history) {
   TENFOLD_CHECK(logits.size() <= static_cast<size_t>(std::numeric_limits<int32_t>::max()), "token ids are 32-bit");
   const double u = Uniform(params_.seed, draws_++);
-  std::vector<float> finite;
-  Peak peak = FindPeak(logits);
-  if (peak.has_infinity) {
-    finite.assign(logits.begin(), logits.end());
-    const float lowest = -std::numeric_limits<float>::infinity();
-    std::replace_if(
-        finite.begin(), finite.end(), [](float x) { return !std::isfinite(x); }, lowest);
-    logits = finite;
-    peak = FindPeak(logits);
-  }
-  if (peak.token < 0) {
-    return Error{ErrorCode::kInternal,
-                 "the model computed no finite logit for the next token; its file may be damaged"};
-  }
+  const Finite plain(logits);
+  if (plain.peak.token < 0) return NoFiniteLogit();
   Sample sample;
-  sample.token = Pick(logits, peak.logit, peak.token, u);
-  if (n_top >= 0) AddLogprobs(logits, peak.logit, n_top, sample);
+  if (penalties_) {
+    penalties_->Follow(history);
+    adjusted_.assign(plain.logits.begin(), plain.logits.end());
+    penalties_->Apply(adjusted_);
+    const Finite changed(adjusted_);
+    if (changed.peak.token < 0) {
+      return Error{ErrorCode::kInvalidArgument, "logit_bias leaves no token that could be drawn"};
+    }
+    sample.token = Pick(changed.logits, changed.peak.logit, changed.peak.token, u);
+  } else {
+    sample.token = Pick(plain.logits, plain.peak.logit, plain.peak.token, u);
+  }
+  if (n_top >= 0) AddLogprobs(plain.logits, plain.peak.logit, n_top, sample);
   return sample;
 }
 
@@ -56,9 +97,10 @@ int32_t Sampler::Pick(std::span<const float> logits, float peak_logit, int32_t p
   if (!HasFilters(params_, logits.size())) return PickFromAll(logits, peak_logit, scale, u, block_sums_);
 
   Filter(logits, {.token = peak_token, .logit = peak_logit}, params_, candidates_, edge_);
-  // floats_ holds the candidates' logits, then their weights.
+  // floats_ holds the candidates' logits, then their weights. Typical-p may have dropped the peak of all.
   floats_.resize(candidates_.size());
   std::transform(candidates_.begin(), candidates_.end(), floats_.begin(), [](const auto& c) { return c.logprob; });
+  if (params_.typical_p < 1) peak_logit = *std::max_element(floats_.begin(), floats_.end());
   const double total = ExpSum(floats_, peak_logit, scale);
   ExpRelative(floats_, peak_logit, scale, floats_.data());
   const int64_t at = PickByWeight(floats_, u * total);

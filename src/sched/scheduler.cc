@@ -10,10 +10,11 @@
 namespace tenfold::sched {
 
 Scheduler::Scheduler(Limits limits, int32_t pages) : limits_(limits), pool_(pages) {
-  TENFOLD_CHECK(limits.max_running >= 1 && limits.max_step_tokens >= 1, "a scheduler that could never run anything");
+  TENFOLD_CHECK(limits.max_running >= 1 && limits.max_step_tokens >= 1 && limits.max_scored_tokens >= 1,
+                "a scheduler that could never run anything");
 }
 
-Admission Scheduler::Add(SeqId seq, int64_t prompt_tokens, int64_t max_new_tokens) {
+Admission Scheduler::Add(SeqId seq, int64_t prompt_tokens, int64_t max_new_tokens, bool scores_prompt) {
   TENFOLD_CHECK(seq > 0 && !sequences_.contains(seq), "sequence ids are positive and new");
   TENFOLD_CHECK(prompt_tokens >= 1 && max_new_tokens >= 0, "a sequence has a prompt and no negative answer");
   // Written so that no sum can overflow.
@@ -27,6 +28,7 @@ Admission Scheduler::Add(SeqId seq, int64_t prompt_tokens, int64_t max_new_token
   added.known = prompt_tokens;
   added.limit = limit;
   added.arrival = ++arrivals_;
+  added.scores_prompt = scores_prompt;
   waiting_.push_back(&added);
   return Admission::kQueued;
 }
@@ -54,7 +56,7 @@ StepPlan Scheduler::Plan() {
       plan.rows.push_back({.seq = s->id,
                            .first_position = s->computed,
                            .count = s->share,
-                           .logits_from = end == s->known ? end - 1 : end,
+                           .logits_from = std::clamp(s->logits_next(), s->computed, end),
                            .wants_hidden = false});
       plan.tokens += s->share;
     }
@@ -118,8 +120,13 @@ void Scheduler::ShareBudget() {
     if (s->pending() == 1) give(s, 1);
   }
   // There is one token left for each prompt at least, so the oldest prompt always advances.
+  int64_t scored_budget = limits_.max_scored_tokens;
   for (Sequence* s : eager) {
-    if (s->share == 0) give(s, std::min(s->pending(), budget));
+    if (s->share != 0) continue;
+    const bool scores = s->logits_next() + 1 < s->known;
+    const int64_t share = std::min({s->pending(), budget, scores ? scored_budget : budget});
+    if (scores) scored_budget -= share;
+    give(s, share);
   }
 }
 
@@ -160,6 +167,7 @@ void Scheduler::Commit(const StepPlan& plan) {
                   "a committed row is not the continuation of its sequence");
     s.computed += row.count;
     s.awaits_token = s.pending() == 0;
+    if (s.scores_prompt) s.scored = std::max(s.scored, s.computed);
   }
 }
 

@@ -26,6 +26,9 @@ struct Limits {
   int64_t max_running = 10;       // sequences that may hold pages at once, >= 1
   int64_t max_step_tokens = 512;  // tokens per step (n_batch), >= 1
   int64_t max_context = 4096;     // longest prompt + answer of one request (-c)
+  // Prompt tokens per step whose logits are wanted, >= 1: each takes a row of vocabulary size, which a whole step's
+  // tokens would make too large.
+  int64_t max_scored_tokens = 64;
 };
 
 enum class Admission { kQueued, kNeverFits };
@@ -45,7 +48,8 @@ class Scheduler {
 
   // seq ids are new and positive, prompt_tokens >= 1, max_new_tokens >= 0. kNeverFits when prompt + max_new exceeds
   // max_context or the whole pool; nothing is remembered then.
-  Admission Add(SeqId seq, int64_t prompt_tokens, int64_t max_new_tokens);
+  // `scores_prompt`: the logits of every prompt position are wanted, each once, however often it is computed.
+  Admission Add(SeqId seq, int64_t prompt_tokens, int64_t max_new_tokens, bool scores_prompt = false);
   // Forgets a sequence in any state and frees its pages: finished and cancelled alike. Must exist.
   void Remove(SeqId seq);
   // The next step. Running sequences with one token to compute come first, so that no prompt delays them by more than
@@ -84,9 +88,12 @@ class Scheduler {
     int64_t share = 0;          // tokens given to it in the plan being made
     bool awaits_token = false;  // reached its last known token; AppendToken may follow
     bool running = false;
+    bool scores_prompt = false;
+    int64_t scored = 0;  // positions before it have handed out their logits; counted only with scores_prompt
     std::vector<kv::PageId> pages;
 
     int64_t pending() const { return known - computed; }
+    int64_t logits_next() const { return scores_prompt && scored < known ? scored : known - 1; }
   };
 
   Sequence& Find(SeqId seq);

@@ -23,7 +23,8 @@ StepPlan Step(Scheduler& scheduler) {
   StepPlan plan = scheduler.Plan();
   scheduler.Commit(plan);
   for (const PlanRow& row : plan.rows) {
-    if (row.logits_from < row.first_position + row.count) scheduler.AppendToken(row.seq);
+    const SequenceView view = scheduler.View(row.seq);
+    if (view.computed_tokens == view.known_tokens) scheduler.AppendToken(row.seq);
   }
   EXPECT_EQ(scheduler.CheckIntegrity(), "");
   return plan;
@@ -45,6 +46,18 @@ TEST(Scheduler, OnePromptGoesInChunksThenTokenByToken) {
   scheduler.Remove(7);
   EXPECT_TRUE(scheduler.empty());
   EXPECT_EQ(scheduler.pool().used(), 0);
+}
+
+TEST(Scheduler, AScoredPromptGivesEveryPositionsLogitsInSmallChunks) {
+  Scheduler scheduler({.max_running = 2, .max_step_tokens = 20, .max_context = 100, .max_scored_tokens = 6}, 10);
+  ASSERT_EQ(scheduler.Add(1, 10, 5, true), Admission::kQueued);
+  ASSERT_EQ(scheduler.Add(2, 4, 5, true), Admission::kQueued);
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 0, 6, 0)));
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 6, 4, 6), Row(2, 0, 2, 0)));
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 10, 1, 10), Row(2, 2, 2, 2)));
+  // Computed again, only what is still wanted gives logits, and the limit is the step's.
+  scheduler.Truncate(1, 0);
+  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(2, 4, 1, 4), Row(1, 0, 12, 11)));
 }
 
 TEST(Scheduler, SingleTokensComeBeforeChunksOfOlderPrompts) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -23,16 +24,17 @@ class Simulation {
   int64_t preemptions() const { return preemptions_; }
   int64_t computed_tokens() const { return computed_tokens_; }
 
-  std::string Arrive(int64_t prompt, int64_t max_new) {
+  std::string Arrive(int64_t prompt, int64_t max_new, bool scores_prompt = false) {
     const SeqId id = next_id_++;
     const bool fits = prompt <= limits_.max_context && max_new <= limits_.max_context - prompt &&
                       kv::PagesFor(prompt + max_new) <= scheduler_.pool().total();
-    const bool queued = scheduler_.Add(id, prompt, max_new) == Admission::kQueued;
+    const bool queued = scheduler_.Add(id, prompt, max_new, scores_prompt) == Admission::kQueued;
     if (queued != fits) return fmt::format("admission of {} + {} tokens answered {}", prompt, max_new, queued);
     if (!queued) return Check();
     Shadow& added = shadows_[id];
     added.known = prompt;
     added.limit = prompt + max_new;
+    added.scores_prompt = scores_prompt;
     for (const auto& [other, shadow] : shadows_) added.steps_left += Turns() * shadow.limit;
     return Check();
   }
@@ -84,6 +86,8 @@ class Simulation {
     int64_t computed = 0;
     int64_t limit = 0;
     int64_t steps_left = 0;  // until the header's bound
+    bool scores_prompt = false;
+    int64_t scored = 0;  // positions whose logits were handed out
   };
 
   int64_t Turns() const { return (limits_.max_running + limits_.max_step_tokens - 1) / limits_.max_step_tokens; }
@@ -108,6 +112,7 @@ class Simulation {
     int64_t total = 0;
     bool chunk_seen = false;
     bool oldest_seen = false;
+    int64_t scored_total = 0;
     std::map<SeqId, int> rows_of;
     for (const PlanRow& row : plan.rows) {
       const auto it = shadows_.find(row.seq);
@@ -119,7 +124,12 @@ class Simulation {
         return fmt::format("row [{}, {}) of {} with {} computed, {} known", row.first_position, end, row.seq,
                            s.computed, s.known);
       }
-      if (row.logits_from != (end == s.known ? end - 1 : end)) return fmt::format("wrong logits_from of {}", row.seq);
+      // Every position of a scored prompt once, and the last known one, from which a token is drawn.
+      const int64_t scored = s.scores_prompt ? std::clamp(s.scored, row.first_position, end) : end;
+      if (row.logits_from != (end == s.known ? std::min(scored, end - 1) : scored)) {
+        return fmt::format("wrong logits_from of {}", row.seq);
+      }
+      if (end - row.logits_from > 1) scored_total += end - row.logits_from;
       if (kv::PagesFor(end) > std::ssize(scheduler_.View(row.seq).pages))
         return fmt::format("no pages for {}", row.seq);
       const bool single = s.known - s.computed == 1;
@@ -129,6 +139,7 @@ class Simulation {
       total += row.count;
     }
     if (total != plan.tokens || total > limits_.max_step_tokens) return fmt::format("{} tokens in the step", total);
+    if (scored_total > limits_.max_scored_tokens) return fmt::format("{} scored tokens in the step", scored_total);
     if (!oldest_seen && Turns() == 1 && !shadows_.empty()) return "the oldest sequence did not advance";
     computed_tokens_ += total;
     return "";
@@ -139,6 +150,7 @@ class Simulation {
     const auto it = shadows_.find(row.seq);
     Shadow& s = it->second;
     s.computed += row.count;
+    s.scored = std::max(s.scored, s.computed);
     if (s.computed < s.known) return;
     if (s.known < s.limit) {
       scheduler_.AppendToken(row.seq);

@@ -21,7 +21,8 @@ Outcome Live(uint64_t seed, int64_t steps) {
   const auto chance = [&](int64_t one_in) { return below(one_in) == 0; };
   const Limits limits{.max_running = 1 + below(chance(4) ? 24 : 10),
                       .max_step_tokens = 1 + below(chance(3) ? 6 : 64),
-                      .max_context = 16 + below(240)};
+                      .max_context = 16 + below(240),
+                      .max_scored_tokens = 1 + below(chance(2) ? 4 : 40)};
   const auto pages = static_cast<int32_t>(1 + below(chance(2) ? 8 : 40));
   const int64_t arrival_one_in = 1 + below(chance(2) ? 5 : 30);
   const int64_t stop_one_in = chance(3) ? 10 : 1000;
@@ -37,7 +38,7 @@ Outcome Live(uint64_t seed, int64_t steps) {
       // Mostly what fits, sometimes too long, sometimes nothing but a prompt.
       const int64_t longest = std::min<int64_t>(limits.max_context, int64_t{pages} * 16);
       const int64_t prompt = 1 + below(chance(20) ? 2 * longest : longest) / (chance(2) ? 8 : 1);
-      wrong = simulation.Arrive(prompt, chance(10) ? 0 : below(std::max<int64_t>(1, longest - prompt) + 2));
+      wrong = simulation.Arrive(prompt, chance(10) ? 0 : below(std::max<int64_t>(1, longest - prompt) + 2), chance(4));
     }
     if (wrong.empty() && chance(40)) wrong = simulation.Cancel(random());
     if (wrong.empty() && chance(60)) wrong = simulation.Truncate(random(), random());
