@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <future>
 
 #include "engine/engine.h"
 #include "engine/engine_testing.h"
 #include "gguf/file.h"
+#include "gguf/split.h"
 #include "gguf/test_model.h"
 #include "gguf/writer.h"
 
@@ -130,6 +132,67 @@ TEST(EngineSnapshot, TimeWithoutRequestsDoesNotCountAsBeingStuck) {
     ASSERT_TRUE(answer->WaitFinished());
   }
   EXPECT_GT(busy, 0) << "the engine was never seen at work";
+}
+
+// A split model's parts on disk for as long as the object lives.
+class TempParts {
+ public:
+  explicit TempParts(std::span<const size_t> counts) {
+    folder_ = ::testing::TempDir() + "/engine_parts_XXXXXX";
+    EXPECT_NE(mkdtemp(folder_.data()), nullptr);
+    const std::vector<uint8_t> bytes = Tiny();
+    const gguf::File file = gguf::File::Parse(bytes).value();
+    gguf::Writer writer;
+    for (const auto& [key, value] : file.metadata()) writer.Set(key, value);
+    for (const gguf::TensorInfo& t : file.tensors()) {
+      writer.AddTensor(t.name, t.type, t.dims, std::span(bytes).subspan(t.offset_bytes, t.size_bytes));
+    }
+    const auto parts = writer.SerializeParts(counts);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      file_bytes_ += parts[i].size();
+      std::ofstream(Path(i + 1, parts.size()), std::ios::binary)
+          .write(reinterpret_cast<const char*>(parts[i].data()), std::ssize(parts[i]));
+    }
+  }
+  ~TempParts() { std::filesystem::remove_all(folder_); }
+  std::string Path(size_t number, size_t count) const { return gguf::MakePartName(folder_ + "/tiny", number, count); }
+  uint64_t file_bytes() const { return file_bytes_; }
+
+ private:
+  std::string folder_;
+  uint64_t file_bytes_ = 0;
+};
+
+TEST(EngineSplitFiles, AnswerLikeTheWholeFileAndCountAllParts) {
+  const size_t tensors = gguf::File::Parse(Tiny()).value().tensors().size();
+  const size_t counts[] = {0, 3, tensors - 3};
+  const TempParts parts(counts);
+  const TempModel whole(Tiny());
+  Engine split({.model_path = parts.Path(1, 3), .threads = 2}, nullptr);
+  ASSERT_TRUE(split.StartLoad().ok());
+  ASSERT_TRUE(WaitState(split, LoadState::kReady)) << split.snapshot().error;
+  const auto one = Started(whole, LoadState::kReady);
+  EXPECT_EQ(split.model()->name, "tiny");
+  EXPECT_EQ(split.model()->file_bytes, parts.file_bytes());
+  EXPECT_EQ(split.model()->parameters, one->model()->parameters);
+  for (int seed = 1; seed < 4; ++seed) {
+    std::shared_ptr<Answer> answers[] = {std::make_shared<Answer>(), std::make_shared<Answer>()};
+    ASSERT_TRUE(one->Submit(MakeRequest(answers[0], Prompt(20, seed), 10)).ok());
+    ASSERT_TRUE(split.Submit(MakeRequest(answers[1], Prompt(20, seed), 10)).ok());
+    ASSERT_TRUE(answers[0]->WaitFinished() && answers[1]->WaitFinished());
+    EXPECT_EQ(answers[0]->tokens, answers[1]->tokens);
+  }
+}
+
+TEST(EngineSplitFiles, AMissingPartFailsTheLoadByName) {
+  const size_t tensors = gguf::File::Parse(Tiny()).value().tensors().size();
+  const size_t counts[] = {2, tensors - 2};
+  const TempParts parts(counts);
+  std::filesystem::remove(parts.Path(2, 2));
+  Engine engine({.model_path = parts.Path(1, 2), .threads = 1}, nullptr);
+  ASSERT_TRUE(engine.StartLoad().ok());
+  ASSERT_TRUE(WaitState(engine, LoadState::kError));
+  EXPECT_NE(engine.snapshot().error.find(parts.Path(2, 2)), std::string::npos) << engine.snapshot().error;
 }
 
 TEST(EngineHostileFiles, PaddingRowsAreNeverDrawnNorAccepted) {

@@ -8,6 +8,8 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "gguf/model_file.h"
+#include "gguf/split.h"
 #include "kv/block_pool.h"
 #include "platform/available_memory.h"
 #include "platform/memory.h"
@@ -129,21 +131,22 @@ Status WarmUp(model::Model& model) {
 Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool, const LoadReport& report) {
   report("reading metadata", 0);
   TENFOLD_TRY(const kernels::Isa isa, ChosenIsa(options));
-  TENFOLD_TRY(const platform::MappedFile bytes, platform::MappedFile::Open(options.model_path));
-  TENFOLD_TRY(const gguf::File file, gguf::File::Parse(bytes.bytes()));
+  TENFOLD_TRY(const gguf::ModelFile model_file, gguf::ModelFile::Open(options.model_path));
+  const gguf::File& file = model_file.file();
   TENFOLD_TRY(const model::Config config, model::ReadConfig(file));
   TENFOLD_TRY_STATUS(model::CheckTensors(file, config));  // before anything is sized by what the metadata claims
   TENFOLD_TRY(const int64_t max_context, ChosenContext(options, config));
 
   report("building tokenizer", 0);
-  TENFOLD_TRY(std::shared_ptr<ModelInfo> info, DescribeModel(options, file, config, bytes.bytes().size(), max_context));
+  TENFOLD_TRY(std::shared_ptr<ModelInfo> info,
+              DescribeModel(options, file, config, model_file.size_bytes(), max_context));
 
   LoadedModel loaded;
   TENFOLD_TRY(loaded.kv_pages, ChosenPages(options, config, max_context, TensorBytes(file)));
   const model::ModelOptions model_options{isa, options.exact ? kernels::Precision::kExact : kernels::Precision::kFast};
   TENFOLD_TRY(
       loaded.model,
-      model::Model::Load(file, bytes, config, model_options, loaded.kv_pages, pool, [&](uint64_t done, uint64_t total) {
+      model::Model::Load(model_file, config, model_options, loaded.kv_pages, pool, [&](uint64_t done, uint64_t total) {
         const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
         return report("packing weights", share);
       }));
@@ -177,6 +180,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
 std::string ModelName(const Options& options) {
   if (!options.alias.empty()) return options.alias;
   std::string name = options.model_path.substr(options.model_path.find_last_of('/') + 1);
+  if (const auto part = gguf::ParsePartName(name)) return std::string(part->stem);
   if (name.size() > 5 && name.ends_with(".gguf")) name.resize(name.size() - 5);
   return name;
 }

@@ -32,8 +32,9 @@ struct TensorInfo {
   std::string name;
   tensor::DType type = tensor::DType::kF32;
   std::vector<uint64_t> dims;  // 1..4 entries, each >= 1
-  uint64_t offset_bytes = 0;   // from the start of the file
+  uint64_t offset_bytes = 0;   // from the start of the file (of its part)
   uint64_t size_bytes = 0;     // checked to lie inside the file
+  uint32_t part = 0;           // which part of a split model holds it
 };
 
 class File {
@@ -43,6 +44,10 @@ class File {
   // kUnsupported for another version, a big-endian file, nested arrays and unknown tensor types. Tensor types that are
   // known but not computable are accepted here; whoever needs the weights refuses them. Any thread.
   static Result<File> Parse(std::span<const uint8_t> bytes);
+
+  // The parts of a split model, in order, as one file with the first part's metadata (split.cc). names: their paths,
+  // for errors. kCorrupt when the parts contradict each other: swapped, doubled, of different models, not all there.
+  static Result<File> Join(std::vector<File> parts, std::span<const std::string> names);
 
   uint32_t version() const { return version_; }
   uint64_t alignment() const { return alignment_; }

@@ -112,6 +112,25 @@ void Writer::AddTensor(std::string_view name, tensor::DType type, std::vector<ui
   tensors_.push_back({std::string(name), type, std::move(dims), {data.begin(), data.end()}});
 }
 
+std::vector<std::vector<uint8_t>> Writer::SerializeParts(std::span<const size_t> counts) const {
+  std::vector<std::vector<uint8_t>> files;
+  size_t first = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    TENFOLD_CHECK(counts[i] <= tensors_.size() - first, "the parts have more tensors than the model");
+    Writer part;
+    if (i == 0) part.metadata_ = metadata_;
+    part.Set("split.no", static_cast<uint16_t>(i));
+    part.Set("split.count", static_cast<uint16_t>(counts.size()));
+    part.Set("split.tensors.count", static_cast<int32_t>(tensors_.size()));
+    const auto from = tensors_.begin() + static_cast<ptrdiff_t>(first);
+    part.tensors_.assign(from, from + static_cast<ptrdiff_t>(counts[i]));
+    files.push_back(part.Serialize());
+    first += counts[i];
+  }
+  TENFOLD_CHECK(first == tensors_.size(), "the parts have fewer tensors than the model");
+  return files;
+}
+
 std::vector<uint8_t> Writer::Serialize() const {
   uint64_t alignment = 32;
   for (const auto& [key, value] : metadata_) {

@@ -23,6 +23,9 @@ class Writer {
   void AddTensor(std::string_view name, tensor::DType type, std::vector<uint64_t> dims, std::span<const uint8_t> data);
   // The whole file, tensors aligned to general.alignment (32 unless set).
   std::vector<uint8_t> Serialize() const;
+  // The same as several files, as llama.cpp's splitter writes them: the next counts[i] tensors in part i, all metadata
+  // in the first. The counts must add up to the number of tensors; there are at least two.
+  std::vector<std::vector<uint8_t>> SerializeParts(std::span<const size_t> counts) const;
 
  private:
   struct Tensor {

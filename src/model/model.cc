@@ -5,12 +5,11 @@
 
 namespace tenfold::model {
 
-Result<std::unique_ptr<Model>> Model::Load(const gguf::File& file, const platform::MappedFile& bytes,
-                                           const Config& config, ModelOptions options, int32_t kv_pages,
-                                           platform::ThreadPool& pool, const LoadProgress& progress) {
+Result<std::unique_ptr<Model>> Model::Load(const gguf::ModelFile& file, const Config& config, ModelOptions options,
+                                           int32_t kv_pages, platform::ThreadPool& pool, const LoadProgress& progress) {
   std::unique_ptr<Model> model(new Model);
   model->config_ = config;
-  TENFOLD_TRY(model->weights_, LoadWeights(file, bytes, config, pool, progress));
+  TENFOLD_TRY(model->weights_, LoadWeights(file, config, pool, progress));
   TENFOLD_TRY(model->kv_, KvStore::Allocate(config, kv_pages));
   RopeTable rope = MakeRopeTable(config.rope_scaling, config.n_rot, config.rope_base, config.train_context,
                                  model->weights_.rope_factors);

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "gguf/file.h"
+#include "gguf/model_file.h"
 #include "kernels/isa.h"
 #include "kernels/matmul.h"
 #include "model/config.h"
@@ -27,9 +27,9 @@ struct ModelOptions {
 class Model {
  public:
   // kv_pages: how many 16-token pages the KV store holds. Errors as ReadConfig and LoadWeights.
-  static Result<std::unique_ptr<Model>> Load(const gguf::File& file, const platform::MappedFile& bytes,
-                                             const Config& config, ModelOptions options, int32_t kv_pages,
-                                             platform::ThreadPool& pool, const LoadProgress& progress);
+  static Result<std::unique_ptr<Model>> Load(const gguf::ModelFile& file, const Config& config, ModelOptions options,
+                                             int32_t kv_pages, platform::ThreadPool& pool,
+                                             const LoadProgress& progress);
 
   // Computes the rows' tokens, writing their KV; afterwards Logits(i) is the i-th wanted position in row order. Ids
   // must be inside the vocabulary and pages inside the store.

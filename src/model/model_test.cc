@@ -53,9 +53,8 @@ struct Fixture {
     EXPECT_TRUE(parsed.ok()) << parsed.error().message;
     file = std::make_unique<gguf::File>(std::move(parsed).value());
     config = ReadConfig(*file).value();
-    auto mapped = platform::MappedFile::Open(temp.path());
-    auto loaded =
-        Model::Load(*file, *mapped, config, {isa, precision}, 128, pool, [](uint64_t, uint64_t) { return true; });
+    auto opened = gguf::ModelFile::Open(temp.path());
+    auto loaded = Model::Load(*opened, config, {isa, precision}, 128, pool, [](uint64_t, uint64_t) { return true; });
     EXPECT_TRUE(loaded.ok()) << loaded.error().message;
     model = std::move(loaded).value();
     pages.resize(128);
@@ -220,12 +219,11 @@ TEST(Model, ExactLogitsDoNotDependOnChunksNeighboursOrThreads) {
 }
 
 Result<std::unique_ptr<Model>> LoadBytes(std::span<const uint8_t> bytes, const LoadProgress& progress) {
-  TENFOLD_TRY(const gguf::File file, gguf::File::Parse(bytes));
-  TENFOLD_TRY(const Config config, ReadConfig(file));
   const TempFile temp(bytes);
-  TENFOLD_TRY(const platform::MappedFile mapped, platform::MappedFile::Open(temp.path()));
+  TENFOLD_TRY(const gguf::ModelFile file, gguf::ModelFile::Open(temp.path()));
+  TENFOLD_TRY(const Config config, ReadConfig(file.file()));
   static platform::ThreadPool pool(1, [](int) {});
-  return Model::Load(file, mapped, config, {}, 4, pool, progress);
+  return Model::Load(file, config, {}, 4, pool, progress);
 }
 
 const LoadProgress kGoOn = [](uint64_t, uint64_t) { return true; };

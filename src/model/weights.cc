@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "base/checked_math.h"
 #include "gguf/quote.h"
@@ -195,16 +196,18 @@ Status CheckTensors(const gguf::File& file, const Config& config) {
   return BindAll(config, binder, weights);
 }
 
-Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& bytes, const Config& config,
-                            platform::ThreadPool& pool, const LoadProgress& progress) {
+Result<Weights> LoadWeights(const gguf::ModelFile& model_file, const Config& config, platform::ThreadPool& pool,
+                            const LoadProgress& progress) {
+  const gguf::File& file = model_file.file();
   Weights weights;
   Binder binder(file);
   TENFOLD_TRY_STATUS(BindAll(config, binder, weights));
 
   // In file order, so that the disk sees one forward read.
   std::vector<Binding>& bindings = binder.bindings();
-  std::sort(bindings.begin(), bindings.end(),
-            [](const Binding& a, const Binding& b) { return a.tensor->offset_bytes < b.tensor->offset_bytes; });
+  std::sort(bindings.begin(), bindings.end(), [](const Binding& a, const Binding& b) {
+    return std::tie(a.tensor->part, a.tensor->offset_bytes) < std::tie(b.tensor->part, b.tensor->offset_bytes);
+  });
   const auto arena_bytes = PlaceAll(bindings);
   if (!arena_bytes) return Error{ErrorCode::kCorrupt, "the tensors together are larger than any memory"};
   TENFOLD_TRY(weights.arena, platform::HugeBuffer::Allocate(*arena_bytes));
@@ -215,11 +218,9 @@ Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& 
   for (size_t i = 0; i < bindings.size(); ++i) {
     if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
     const gguf::TensorInfo& t = *bindings[i].tensor;
-    if (i + 1 < bindings.size())
-      bytes.WillNeed(bindings[i + 1].tensor->offset_bytes, bindings[i + 1].tensor->size_bytes);
-    PackTensor(bindings[i], bytes.bytes().data() + t.offset_bytes, weights.arena.data() + bindings[i].arena_offset,
-               pool);
-    bytes.Release(t.offset_bytes, t.size_bytes);
+    if (i + 1 < bindings.size()) model_file.WillNeed(*bindings[i + 1].tensor);
+    PackTensor(bindings[i], model_file.TensorBytes(t).data(), weights.arena.data() + bindings[i].arena_offset, pool);
+    model_file.Release(t);
     done += t.size_bytes;
   }
   if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};

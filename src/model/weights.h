@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "gguf/file.h"
+#include "gguf/model_file.h"
 #include "kernels/packed_matrix.h"
 #include "model/config.h"
 #include "platform/memory.h"
@@ -53,7 +54,7 @@ Status CheckTensors(const gguf::File& file, const Config& config);
 using LoadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 
 // Errors as CheckTensors, kResourceExhausted without room for the arena, kCancelled.
-Result<Weights> LoadWeights(const gguf::File& file, const platform::MappedFile& bytes, const Config& config,
-                            platform::ThreadPool& pool, const LoadProgress& progress);
+Result<Weights> LoadWeights(const gguf::ModelFile& model_file, const Config& config, platform::ThreadPool& pool,
+                            const LoadProgress& progress);
 
 }  // namespace tenfold::model

@@ -1,0 +1,39 @@
+// A model on disk, in one file or in several: everything mapped, one index over all of it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gguf/file.h"
+#include "platform/memory.h"
+
+namespace tenfold::gguf {
+
+// Movable. Reading is safe from any thread.
+class ModelFile {
+ public:
+  // path: a whole model, or the first part of a split one, whose other parts lie beside it. Touches headers only.
+  // Errors as File::Parse; those about a part name its path. kInvalidArgument with the right path for a later part,
+  // kNotFound for a missing one, kCorrupt for parts that were swapped, doubled or mixed.
+  static Result<ModelFile> Open(const std::string& path);
+
+  const File& file() const { return file_; }
+  uint64_t parts() const { return maps_.size(); }
+  uint64_t size_bytes() const;  // of all parts
+
+  // `tensor` must be one of file().tensors().
+  std::span<const uint8_t> TensorBytes(const TensorInfo& tensor) const;
+  // Asks for a tensor to be read ahead; gives its pages back. Hints, as MappedFile's.
+  void WillNeed(const TensorInfo& tensor) const;
+  void Release(const TensorInfo& tensor) const;
+
+ private:
+  ModelFile() = default;
+  File file_;
+  std::vector<platform::MappedFile> maps_;  // by TensorInfo::part
+};
+
+}  // namespace tenfold::gguf
