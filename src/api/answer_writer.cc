@@ -90,7 +90,57 @@ void WriteTimings(JsonWriter& w, const Timings& t) {
   w.EndObject();
 }
 
+// The piece that begins a call says everything about it, as OpenAI's does; the others only what is new.
+void WriteCall(JsonWriter& w, const ToolCallDelta& call, bool with_index) {
+  w.BeginObject();
+  if (with_index) w.Key("index").Int(call.index);
+  if (!call.id.empty()) w.Key("id").String(call.id).Key("type").String("function");
+  w.Key("function").BeginObject();
+  if (!call.id.empty()) w.Key("name").String(call.name);
+  w.Key("arguments").String(call.arguments).EndObject().EndObject();
+}
+
+void WriteCalls(JsonWriter& w, const Delta& delta, bool with_index) {
+  if (delta.tool_calls.empty()) return;
+  w.Key("tool_calls").BeginArray();
+  for (const ToolCallDelta& call : delta.tool_calls) WriteCall(w, call, with_index);
+  w.EndArray();
+}
+
+void WriteDelta(JsonWriter& w, const Delta& delta) {
+  w.Key("delta").BeginObject();
+  if (!delta.reasoning.empty()) w.Key("reasoning_content").String(delta.reasoning);
+  if (!delta.content.empty() || delta.empty()) w.Key("content").String(delta.content);
+  WriteCalls(w, delta, /*with_index=*/true);
+  w.EndObject();
+}
+
+// content is null where a message is nothing but calls.
+void WriteMessage(JsonWriter& w, const Delta& message) {
+  w.Key("message").BeginObject().Key("role").String("assistant").Key("content");
+  if (message.content.empty() && !message.tool_calls.empty()) {
+    w.Null();
+  } else {
+    w.String(message.content);
+  }
+  if (!message.reasoning.empty()) w.Key("reasoning_content").String(message.reasoning);
+  WriteCalls(w, message, /*with_index=*/false);
+  w.Key("refusal").Null().EndObject();
+}
+
 }  // namespace
+
+void Delta::Append(Delta&& more) {
+  content += more.content;
+  reasoning += more.reasoning;
+  for (ToolCallDelta& call : more.tool_calls) {
+    if (!tool_calls.empty() && tool_calls.back().index == call.index) {
+      tool_calls.back().arguments += call.arguments;
+    } else {
+      tool_calls.push_back(std::move(call));
+    }
+  }
+}
 
 void AnswerWriter::Begin(JsonWriter& w, std::string_view object) const {
   w.BeginObject().Key("id").String(head_.id).Key("object").String(object);
@@ -163,7 +213,7 @@ std::string AnswerWriter::DeltaChunk(int64_t choice, const Delta& delta, const s
   Begin(w, chat ? "chat.completion.chunk" : "text_completion");
   w.Key("choices").BeginArray().BeginObject().Key("index").Int(choice);
   if (chat) {
-    w.Key("delta").BeginObject().Key("content").String(delta.content).EndObject();
+    WriteDelta(w, delta);
   } else {
     w.Key("text").String(delta.content);
   }
@@ -211,8 +261,7 @@ std::string AnswerWriter::Whole(const std::vector<const ChoiceAnswer*>& choices,
     const ChoiceAnswer& choice = *choices[i];
     w.BeginObject().Key("index").Int(static_cast<int64_t>(i));
     if (chat) {
-      w.Key("message").BeginObject().Key("role").String("assistant");
-      w.Key("content").String(choice.message.content).Key("refusal").Null().EndObject();
+      WriteMessage(w, choice.message);
     } else {
       w.Key("text").String(choice.message.content);
     }

@@ -41,12 +41,24 @@ struct TokenInfo {
   std::vector<Alternative> top;
 };
 
+// What a piece of output adds to one tool call. The piece that begins a call has its id and name, the others have ""
+// there; arguments are the next part of one text, which is usually JSON but is whatever the model wrote.
+struct ToolCallDelta {
+  int64_t index = 0;  // of the call in its message
+  std::string id{};
+  std::string name{};
+  std::string arguments{};
+};
+
 // What a piece of output adds to its choice's message. An empty member adds nothing.
 struct Delta {
-  std::string content;
+  std::string content{};
+  std::string reasoning{};
+  std::vector<ToolCallDelta> tool_calls{};
 
-  bool empty() const { return content.empty(); }
-  void Append(Delta&& more) { content += more.content; }
+  bool empty() const { return content.empty() && reasoning.empty() && tool_calls.empty(); }
+  // Calls that went on go on in the last one of their index; indexes begin at 0 and come in order.
+  void Append(Delta&& more);
 };
 
 // One choice of a whole answer.
@@ -79,7 +91,8 @@ class AnswerWriter {
   explicit AnswerWriter(AnswerHead head) : head_(std::move(head)) {}
 
   // Stream chunks, those of one choice in this order; the choices' may mix. RoleChunk is for chat only. `tokens` are
-  // those whose text is in `delta`.
+  // those whose text is in `delta`. A delta with content, reasoning or one call's piece is what clients expect; one
+  // with nothing carries tokens alone.
   std::string RoleChunk(int64_t choice);
   std::string DeltaChunk(int64_t choice, const Delta& delta, const std::vector<TokenInfo>& tokens);
   // `timings` only with the last one, and null even then when a usage chunk follows: they belong to the last chunk.

@@ -66,6 +66,43 @@ TEST(AnswerWriter, StreamedChat) {
   EXPECT_EQ(writer.UsageChunk({5, 2, 1}, kTimings), head + "]," + kUsageJson + "," + kTimingsJson + "}");
 }
 
+TEST(AnswerWriter, WholeChatWithCallsAndReasoning) {
+  AnswerWriter writer(Head(Shape::kChat));
+  ChoiceAnswer answer;
+  answer.message.Append({.reasoning = "hm"});
+  answer.message.Append({.tool_calls = {{.index = 0, .id = "call_1", .name = "f"}}});
+  answer.message.Append({.tool_calls = {{.index = 0, .arguments = "{\"a\""}}});
+  answer.message.Append({.tool_calls = {{.index = 0, .arguments = ":1}"}}});
+  answer.message.Append({.tool_calls = {{.index = 1, .id = "call_2", .name = "g"}}});
+  answer.finish_reason = "tool_calls";
+  const std::string json = writer.Whole({&answer}, {5, 2, 1}, kTimings);
+  EXPECT_NE(json.find(R"("message":{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[)"
+                      R"({"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},)"
+                      R"({"id":"call_2","type":"function","function":{"name":"g","arguments":""}}],"refusal":null},)"
+                      R"("logprobs":null,"finish_reason":"tool_calls")"),
+            std::string::npos)
+      << json;
+  answer.message.Append({.content = "x"});
+  EXPECT_NE(writer.Whole({&answer}, {5, 2, 1}, kTimings).find(R"("content":"x","reasoning_content")"),
+            std::string::npos);
+}
+
+TEST(AnswerWriter, StreamedCallsAndReasoning) {
+  AnswerWriter writer(Head(Shape::kChat));
+  const auto delta = [&](const Delta& d) {
+    const std::string json = writer.DeltaChunk(0, d, {});
+    const size_t begin = json.find("\"delta\":");
+    return json.substr(begin, json.find(",\"logprobs\"") - begin);
+  };
+  EXPECT_EQ(delta({.reasoning = "hm"}), R"("delta":{"reasoning_content":"hm"})");
+  EXPECT_EQ(
+      delta({.tool_calls = {{.index = 1, .id = "call_1", .name = "f"}}}),
+      R"("delta":{"tool_calls":[{"index":1,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]})");
+  EXPECT_EQ(delta({.tool_calls = {{.index = 1, .arguments = "{\""}}}),
+            R"("delta":{"tool_calls":[{"index":1,"function":{"arguments":"{\""}}]})");
+  EXPECT_EQ(delta({}), R"("delta":{"content":""})");
+}
+
 TEST(AnswerWriter, ChatLogprobs) {
   AnswerWriter writer(Head(Shape::kChat, true));
   const std::vector<TokenInfo> tokens = {{7, "h", -0.5f, 1, {{7, "h", -0.5f}, {9, "\xC3", -1.5f}}}};

@@ -108,95 +108,21 @@ void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
   TakeNeutralFields(reader, route);
 }
 
-// Text parts one after another, with nothing between them: where a part ends says nothing about lines.
-void ReadContent(FieldReader& message, std::string* out) {
-  const json::value* value = message.Take("content");
-  if (value == nullptr) {
-    if (!message.failed()) {
-      message.Fail(
-          InvalidRequest(message.FullName("content"), fmt::format("'{}' is missing.", message.FullName("content"))));
-    }
-    return;
+// llama-server's names. "auto" and "deepseek" are the same thing here: reasoning_content apart, tags dropped.
+void ReadReasoningFormat(FieldReader& reader, bool* separate) {
+  std::string format = "auto";
+  reader.String("reasoning_format", &format);
+  if (reader.failed()) return;
+  if (format == "deepseek-legacy") {
+    return reader.Fail(NotSupported("reasoning_format",
+                                    "'reasoning_format' \"deepseek-legacy\" is not supported; use \"deepseek\" for "
+                                    "reasoning apart or \"none\" for its tags in the content."));
   }
-  if (value->is_string()) {
-    *out = Text(*value);
-    return;
+  if (format != "none" && format != "auto" && format != "deepseek") {
+    return reader.Fail(
+        InvalidRequest("reasoning_format", "'reasoning_format' must be \"none\", \"auto\" or \"deepseek\"."));
   }
-  if (!value->is_array()) return message.FailInvalid("content", "a string or an array of text parts", *value);
-  size_t index = 0;
-  for (const json::value& item : value->get_array()) {
-    const std::string prefix = fmt::format("{}[{}].", message.FullName("content"), index++);
-    if (!item.is_object()) return message.FailInvalid("content", "a string or an array of text parts", *value);
-    FieldReader part(item.get_object(), prefix);
-    std::string type;
-    std::string text;
-    part.String("type", &type);
-    if (!part.failed() && type != "text") {
-      return message.Fail(NotSupported(
-          prefix + "type",
-          fmt::format("'{}type' is '{}'; only \"text\" parts are supported.", prefix, type.substr(0, 100))));
-    }
-    if (const json::value* got = part.Take("text"); got == nullptr && !part.failed()) {
-      part.Fail(InvalidRequest(prefix + "text", fmt::format("'{}text' is missing.", prefix)));
-    }
-    part.String("text", &text);
-    part.RefuseRest();
-    if (part.failed()) return message.Fail(part.error());
-    *out += text;
-  }
-}
-
-void ReadMessage(FieldReader& message, ChatMessage* out) {
-  message.String("role", &out->role);
-  if (message.failed()) return;
-  if (out->role.empty()) {
-    return message.Fail(
-        InvalidRequest(message.FullName("role"), fmt::format("'{}' is missing.", message.FullName("role"))));
-  }
-  if (out->role == "developer") out->role = "system";
-  if (out->role == "tool" || out->role == "function") {
-    return message.Fail(NotSupported(message.FullName("role"), "Tool messages are not supported yet."));
-  }
-  if (out->role != "system" && out->role != "user" && out->role != "assistant") {
-    return message.Fail(InvalidRequest(
-        message.FullName("role"),
-        fmt::format("'{}' must be \"system\", \"developer\", \"user\" or \"assistant\".", message.FullName("role"))));
-  }
-  ReadContent(message, &out->content);
-  // What our own answers carry beside the text comes back in the next turn of a conversation.
-  for (std::string_view name :
-       {"refusal", "tool_calls", "function_call", "audio", "annotations", "reasoning_content", "name"}) {
-    const json::value* value = message.Take(name);
-    if (value == nullptr || (value->is_array() && value->get_array().empty()) ||
-        (value->is_string() && value->get_string().empty())) {
-      continue;
-    }
-    message.Fail(NotSupported(message.FullName(name),
-                              fmt::format("'{}' is not supported yet; leave it out.", message.FullName(name))));
-  }
-  message.RefuseRest();
-}
-
-void ReadMessages(FieldReader& reader, std::vector<ChatMessage>* out) {
-  const json::value* value = reader.Take("messages");
-  if (value == nullptr) return reader.Fail(InvalidRequest("messages", "'messages' is missing."));
-  if (!value->is_array()) return reader.FailInvalid("messages", "an array", *value);
-  const json::array& array = value->get_array();
-  if (array.empty() || array.size() > kMaxMessages) {
-    return reader.Fail(InvalidRequest(
-        "messages", fmt::format("'messages' must hold 1 to {} messages, not {}.", kMaxMessages, array.size())));
-  }
-  out->reserve(array.size());
-  for (const json::value& item : array) {
-    const std::string prefix = fmt::format("messages[{}].", out->size());
-    if (!item.is_object()) {
-      return reader.Fail(InvalidRequest(
-          "messages", fmt::format("'messages[{}]' must be an object, not {}.", out->size(), KindName(item))));
-    }
-    FieldReader message(item.get_object(), prefix);
-    ReadMessage(message, &out->emplace_back());
-    if (message.failed()) return reader.Fail(message.error());
-  }
+  *separate = format != "none";
 }
 
 void ReadChatLogprobs(FieldReader& reader, int* n_top) {
@@ -261,6 +187,8 @@ Parsed<ChatRequest> ParseChatRequest(std::string_view body) {
   ChatRequest request;
   FieldReader reader(*object);
   ReadMessages(reader, &request.messages);
+  ReadTools(reader, &request.tools, &request.tools_json);
+  ReadReasoningFormat(reader, &request.separate_reasoning);
   ReadShared(reader, Route::kChat, &request.options);
   ReadChatLogprobs(reader, &request.options.n_top);
   reader.RefuseRest();

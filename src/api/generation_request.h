@@ -12,13 +12,14 @@
 #include <vector>
 
 #include "api/api_error.h"
+#include "api/chat_message.h"
+#include "api/tools_request.h"
 
 namespace tenfold::api {
 
 inline constexpr size_t kMaxStops = 16;
 inline constexpr size_t kMaxStopBytes = 1024;  // each
-inline constexpr size_t kMaxMessages = 4096;
-inline constexpr size_t kMaxChoices = 128;  // of one request: n times its prompts
+inline constexpr size_t kMaxChoices = 128;     // of one request: n times its prompts
 
 // What both routes share.
 struct GenerationOptions {
@@ -37,27 +38,12 @@ struct GenerationOptions {
   int n_top = -1;  // < 0: no log-probabilities
 };
 
-// One call that an assistant's earlier message made.
-struct ToolCall {
-  std::string id{};
-  std::string name{};            // of the function
-  std::string arguments_json{};  // as the client sent it; usually an object, not always JSON
-};
-
-struct ChatMessage {
-  std::string role;  // "system" (also for "developer"), "user" or "assistant"
-  std::string content;
-  bool content_is_null = false;  // null or absent, which templates tell from ""; then content is ""
-  std::string reasoning_content{};
-  std::vector<ToolCall> tool_calls{};
-  std::string tool_call_id{};
-  std::string name{};
-};
-
 struct ChatRequest {
   GenerationOptions options;
-  std::vector<ChatMessage> messages;   // at least one
-  std::string tools_json{};            // the array as JSON, "" for none
+  std::vector<ChatMessage> messages;  // at least one
+  ToolOptions tools{};
+  std::string tools_json{};            // the array as JSON, "" for none or where no call is wanted
+  bool separate_reasoning = true;      // reasoning_format: <think> blocks are not content
   std::string documents_json{};        // an array, "" for none
   std::string template_kwargs_json{};  // chat_template_kwargs, an object; "" for none
   bool add_generation_prompt = true;

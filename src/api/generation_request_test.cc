@@ -127,8 +127,6 @@ TEST(GenerationRequest, RefusesByName) {
       {R"("presence_penalty":0.5)", 501, "presence_penalty"},
       {R"("frequency_penalty":1)", 501, "frequency_penalty"},
       {R"("logit_bias":{"1":5})", 501, "logit_bias"},
-      {R"("tools":[{"type":"function"}])", 501, "tools"},
-      {R"("tool_choice":"required")", 501, "tool_choice"},
       {R"("response_format":{"type":"json_object"})", 501, "response_format"},
       {R"("store":true)", 501, "store"},
       {R"("repeat_penalty":1.1)", 501, "repeat_penalty"},
@@ -136,6 +134,8 @@ TEST(GenerationRequest, RefusesByName) {
       {R"("chat_template_kwargs":{"enable_thinking":false})", 501, "chat_template_kwargs"},
       {R"("reasoning_effort":"low")", 501, "reasoning_effort"},
       {R"("prompt":"hi")", 501, "prompt"},
+      {R"("reasoning_format":"deepseek-legacy")", 501, "reasoning_format"},
+      {R"("reasoning_format":"some")", 400, "reasoning_format"},
       {R"("tempreature":1)", 400, "tempreature"},
       {R"("best_of":2)", 400, "best_of"},
   };
@@ -153,6 +153,13 @@ TEST(GenerationRequest, RefusalSaysWhatWasExpected) {
             "'temperature' must be a number from 0 to 2, not a string.");
   EXPECT_EQ(ParseChatRequest(Chat(R"("max_tokens":2.5)")).error().message,
             "'max_tokens' must be an integer from -1 to 1073741824, not 2.5.");
+}
+
+TEST(GenerationRequest, ReasoningFormat) {
+  EXPECT_TRUE(ParseChatRequest(Chat(R"("n":1)"))->separate_reasoning);
+  EXPECT_TRUE(ParseChatRequest(Chat(R"("reasoning_format":"auto")"))->separate_reasoning);
+  EXPECT_TRUE(ParseChatRequest(Chat(R"("reasoning_format":"deepseek")"))->separate_reasoning);
+  EXPECT_FALSE(ParseChatRequest(Chat(R"("reasoning_format":"none")"))->separate_reasoning);
 }
 
 TEST(GenerationRequest, MessagesAndTheirParts) {
@@ -180,14 +187,13 @@ TEST(GenerationRequest, RefusesMessagesByPlace) {
   refused(R"([{}])", 400, "messages[0].role");
   refused(R"([{"role":5}])", 400, "messages[0].role");
   refused(R"([{"role":"king","content":"x"}])", 400, "messages[0].role");
-  refused(R"([{"role":"tool","content":"x"}])", 501, "messages[0].role");
   refused(R"([{"role":"user"}])", 400, "messages[0].content");
   refused(R"([{"role":"user","content":5}])", 400, "messages[0].content");
   refused(R"([{"role":"user","content":[5]}])", 400, "messages[0].content");
   refused(R"([{"role":"user","content":[{"type":"image_url"}]}])", 501, "messages[0].content[0].type");
   refused(R"([{"role":"user","content":[{"type":"text"}]}])", 400, "messages[0].content[0].text");
   refused(R"([{"role":"user","content":"a"},{"role":"user","content":"b","colour":1}])", 400, "messages[1].colour");
-  refused(R"([{"role":"user","content":"a","name":"Ann"}])", 501, "messages[0].name");
+  refused(R"([{"role":"user","content":"a","name":7}])", 400, "messages[0].name");
 }
 
 TEST(GenerationRequest, CompletionPrompts) {

@@ -27,7 +27,6 @@ bool IsOneOf(const json::value& v, std::initializer_list<std::string_view> words
   }
   return false;
 }
-bool IsNoChoice(const json::value& v) { return IsOneOf(v, {"none", "auto"}); }
 bool IsDefaultTier(const json::value& v) { return IsOneOf(v, {"auto", "default"}); }
 bool IsStringMap(const json::value& v) {
   if (!v.is_object()) return false;
@@ -78,11 +77,6 @@ constexpr NeutralField kBoth[] = {
 };
 
 constexpr NeutralField kChatOnly[] = {
-    {"tools", IsEmpty, "[]"},
-    {"tool_choice", IsNoChoice, "\"none\" or \"auto\""},
-    {"parallel_tool_calls", IsBool, "a boolean"},
-    {"functions", IsEmpty, "[]"},
-    {"function_call", IsNoChoice, "\"none\" or \"auto\""},
     {"store", IsFalse, "false"},
     {"modalities", IsTextOnly, "[\"text\"]"},
     {"audio", IsNothing, "null"},

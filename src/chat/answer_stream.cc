@@ -9,7 +9,10 @@ using Kind = OutputEvent::Kind;
 
 AnswerStream::AnswerStream(const tokenizer::Tokenizer& tokenizer, std::vector<std::string> stops, bool at_text_start,
                            const AnswerSyntax& syntax)
-    : tokenizer_(tokenizer), decoder_(tokenizer, /*render_special=*/false, at_text_start), matcher_(std::move(stops)) {
+    : tokenizer_(tokenizer),
+      decoder_(tokenizer, /*render_special=*/false, at_text_start),
+      matcher_(std::move(stops)),
+      one_call_(syntax.one_call) {
   const ToolFormat format = syntax.tools.empty() ? ToolFormat::kNone : syntax.tool_format;
   if (syntax.reasoning) reasoning_ = std::make_unique<ReasoningParser>(syntax.starts_in_reasoning);
   calls_ = MakeToolCallParser(format, syntax.tools);
@@ -69,6 +72,7 @@ OutputEvents AnswerStream::Cut(OutputEvents events) {
     }
     if (event.kind == Kind::kCallBegin) AddEvent(out, Kind::kContent, matcher_.Finish());
     AddEvent(out, event.kind, event.text, event.call);
+    call_ended_ |= event.kind == Kind::kCallEnd;
   }
   return out;
 }

@@ -24,6 +24,7 @@ struct AnswerSyntax {
   bool starts_in_reasoning = false;  // OpensReasoning(prompt); needs `reasoning`
   ToolFormat tool_format = ToolFormat::kNone;
   std::vector<OfferedTool> tools{};  // empty: no text is a call
+  bool one_call = false;             // the answer is complete with its first call
   bool show_markup = false;          // tags that are control tokens are part of the text though nothing reads them
 };
 
@@ -38,8 +39,9 @@ class AnswerStream {
   OutputEvents Push(tokenizer::TokenId id);
   // What is left when no more tokens come.
   OutputEvents Finish();
-  // True once a stop string has appeared: the answer is complete without it, and no more tokens are wanted.
-  bool stopped() const { return matcher_.stopped(); }
+  // True once a stop string has appeared, or the one call that is wanted has ended: the answer is complete, and no more
+  // tokens are wanted.
+  bool stopped() const { return matcher_.stopped() || (one_call_ && call_ended_); }
 
  private:
   void Parse(const std::string& text, OutputEvents& out);
@@ -52,6 +54,8 @@ class AnswerStream {
   std::unique_ptr<ReasoningParser> reasoning_;
   std::unique_ptr<ToolCallParser> calls_;
   StopMatcher matcher_;
+  const bool one_call_;
+  bool call_ended_ = false;
 };
 
 }  // namespace tenfold::chat

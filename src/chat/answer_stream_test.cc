@@ -13,6 +13,7 @@ namespace {
 
 using tokenizer::PreTokenizer;
 using tokenizer::TestBpeVocabulary;
+using tokenizer::TestSpmVocabulary;
 using tokenizer::TokenId;
 
 std::string Answer(const std::string& text, const std::vector<std::string>& stops, const AnswerSyntax& syntax) {
@@ -27,6 +28,66 @@ std::string Answer(const std::string& text, const std::vector<std::string>& stop
   const OutputEvents now = stream.Finish();
   events.insert(events.end(), now.begin(), now.end());
   return Summary(Joined(events)) + (stream.stopped() ? "STOP" : "");
+}
+
+std::string Text(const OutputEvents& events) {
+  std::string text;
+  for (const OutputEvent& event : events) {
+    EXPECT_EQ(event.kind, OutputEvent::Kind::kContent);
+    text += event.text;
+  }
+  return text;
+}
+
+TEST(AnswerStreamText, StopsAcrossTokenAndCharacterBorders) {
+  const auto tokenizer = TestBpeVocabulary(PreTokenizer::kQwen2).Make();
+  AnswerStream stream(*tokenizer, {"\u4E2D!"}, false, {});
+  EXPECT_EQ(Text(stream.Push(tokenizer->Find("hello"))), "hello");
+  for (const TokenId byte : {0xE4, 0xB8, 0xAD}) EXPECT_EQ(Text(stream.Push(byte)), "");
+  EXPECT_EQ(Text(stream.Push(0xE4)), "");
+  EXPECT_EQ(Text(stream.Push(0xB8)), "");
+  EXPECT_EQ(Text(stream.Push(0xAD)), "\u4E2D");  // the first one can no longer be the stop, the second one can
+  EXPECT_FALSE(stream.stopped());
+  EXPECT_EQ(Text(stream.Push('!')), "");
+  EXPECT_TRUE(stream.stopped());
+  EXPECT_EQ(Text(stream.Push('x')), "");
+  EXPECT_EQ(Text(stream.Finish()), "");
+}
+
+TEST(AnswerStreamText, FinishGivesWhatWasHeld) {
+  const auto tokenizer = TestBpeVocabulary(PreTokenizer::kQwen2).Make();
+  AnswerStream stream(*tokenizer, {"ab"}, false, {});
+  EXPECT_EQ(Text(stream.Push('x')), "x");
+  EXPECT_EQ(Text(stream.Push('a')), "");
+  EXPECT_EQ(Text(stream.Push(0xE2)), "");
+  EXPECT_EQ(Text(stream.Finish()), "a\uFFFD");
+  EXPECT_FALSE(stream.stopped());
+}
+
+TEST(AnswerStreamText, FinishGivesTheBeginningOfAStopThatNeverCame) {
+  const auto tokenizer = TestBpeVocabulary(PreTokenizer::kQwen2).Make();
+  AnswerStream stream(*tokenizer, {"ab"}, false, {});
+  EXPECT_EQ(Text(stream.Push('a')), "");
+  EXPECT_EQ(Text(stream.Finish()), "a");
+  EXPECT_EQ(Text(stream.Finish()), "");
+}
+
+TEST(AnswerStreamText, TheReplacementOfAnUnfinishedCharacterCanStop) {
+  const auto tokenizer = TestBpeVocabulary(PreTokenizer::kQwen2).Make();
+  AnswerStream stream(*tokenizer, {"a\uFFFD"}, false, {});
+  EXPECT_EQ(Text(stream.Push('a')), "");
+  EXPECT_EQ(Text(stream.Push(0xE2)), "");
+  EXPECT_EQ(Text(stream.Finish()), "");
+  EXPECT_TRUE(stream.stopped());
+}
+
+TEST(AnswerStreamText, HidesControlTokensAndTheFirstSpaceOfAText) {
+  const auto tokenizer = TestSpmVocabulary().Make();
+  AnswerStream stream(*tokenizer, {}, true, {});
+  EXPECT_EQ(Text(stream.Push(tokenizer->bos())), "");
+  EXPECT_EQ(Text(stream.Push(tokenizer->Find("▁the"))), "the");
+  EXPECT_EQ(Text(stream.Push(tokenizer->Find("▁world"))), " world");
+  EXPECT_EQ(Text(stream.Push(tokenizer->eos())), "");
 }
 
 const AnswerSyntax kAll{.reasoning = true, .tool_format = ToolFormat::kHermes, .tools = {{"f"}}};
@@ -59,6 +120,15 @@ TEST(AnswerStream, StopStringsCutContentOnly) {
   EXPECT_EQ(Answer("xc<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>!y", {"c!"}, kAll), "[xc]f0({})[!y]");
   EXPECT_EQ(Answer("xc", {"c!"}, kAll), "[xc]");
   EXPECT_EQ(Answer("x<tool_call>no!", {"no"}, kAll), "[x<tool_call>]STOP");
+}
+
+TEST(AnswerStream, OneCallOnly) {
+  const std::string two =
+      "a<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>b<tool_call>{\"name\":\"f\"}</tool_call>";
+  EXPECT_EQ(Answer(two, {}, kAll), "[a]f0({})[b]f1({})");
+  AnswerSyntax one = kAll;
+  one.one_call = true;
+  EXPECT_EQ(Answer(two, {}, one), "[a]f0({})STOP");
 }
 
 TEST(AnswerStream, HalfACharacterAtTheEndIsContent) {

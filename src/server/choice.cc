@@ -1,5 +1,7 @@
 #include "server/choice.h"
 
+#include <fmt/format.h>
+
 #include <iterator>
 #include <utility>
 
@@ -7,13 +9,42 @@
 
 namespace tenfold::server {
 
-Choice::Choice(ModelPtr model, const api::GenerationOptions& options, const PreparedPrompt& prompt)
+Choice::Choice(ModelPtr model, const api::GenerationOptions& options, const PreparedPrompt& prompt,
+               const chat::AnswerSyntax& syntax, uint64_t call_salt)
     : model_(std::move(model)),
-      output_(*model_->tokenizer, options.stop, prompt.at_text_start),
+      output_(*model_->tokenizer, options.stop, prompt.at_text_start, syntax),
+      call_salt_(call_salt),
       with_logprobs_(options.n_top >= 0),
       drop_space_(prompt.at_text_start && model_->tokenizer->adds_space_prefix()) {}
 
-api::Delta Choice::ToDelta(std::string text) { return {.content = std::move(text)}; }
+std::vector<Choice::Piece> Choice::ToPieces(chat::OutputEvents&& events) {
+  using Kind = chat::OutputEvent::Kind;
+  std::vector<Piece> pieces;
+  for (chat::OutputEvent& event : events) {
+    api::Delta delta;
+    switch (event.kind) {
+      case Kind::kContent:
+        delta.content = std::move(event.text);
+        break;
+      case Kind::kReasoning:
+        delta.reasoning = std::move(event.text);
+        break;
+      case Kind::kCallBegin:
+        has_calls_ = true;
+        delta.tool_calls.push_back({.index = event.call,
+                                    .id = fmt::format("call_{:016x}{:04x}", call_salt_, event.call),
+                                    .name = std::move(event.text)});
+        break;
+      case Kind::kCallArguments:
+        delta.tool_calls.push_back({.index = event.call, .arguments = std::move(event.text)});
+        break;
+      case Kind::kCallEnd:
+        continue;
+    }
+    pieces.push_back({std::move(delta), std::exchange(pending_, {})});
+  }
+  return pieces;
+}
 
 api::TokenInfo Choice::Describe(const engine::Token& token) {
   const tokenizer::Tokenizer& t = *model_->tokenizer;
@@ -30,20 +61,23 @@ api::TokenInfo Choice::Describe(const engine::Token& token) {
   return info;
 }
 
-Choice::Piece Choice::Push(engine::Token&& token) {
+std::vector<Choice::Piece> Choice::Push(engine::Token&& token) {
   ++generated_tokens_;
   last_token_us_ = NowUs();
   if (with_logprobs_) pending_.push_back(Describe(token));
-  Piece piece{ToDelta(output_.Push(token.id)), {}};
-  if (!piece.delta.empty()) piece.tokens = std::exchange(pending_, {});
-  return piece;
+  return ToPieces(output_.Push(token.id));
 }
 
-Choice::Piece Choice::Finish(const engine::Finish& finish) {
+std::vector<Choice::Piece> Choice::Finish(const engine::Finish& finish) {
   timings_ = finish.timings;
-  answer_.finish_reason = stopped() || finish.reason == engine::FinishReason::kStop ? "stop" : "length";
-  if (stopped()) return {};  // what is pending is the stop string's own tokens
-  return {ToDelta(output_.Finish()), std::exchange(pending_, {})};
+  const bool cut = stopped();
+  std::vector<Piece> pieces;
+  if (!cut) pieces = ToPieces(output_.Finish());
+  // What is pending of an answer that was cut is the stop string's own tokens.
+  if (!cut && !pending_.empty()) pieces.push_back({{}, std::exchange(pending_, {})});
+  const bool ended = cut || finish.reason == engine::FinishReason::kStop;
+  answer_.finish_reason = !ended ? "length" : has_calls_ ? "tool_calls" : "stop";
+  return pieces;
 }
 
 void Choice::Keep(Piece&& piece) {

@@ -1,7 +1,8 @@
 // One choice of an answer: the engine's tokens in, pieces of the message with their log-probabilities out.
 //
-// What it does not: submit, cancel or write; generation.cc does. The way of a token is decoder and stop strings
-// (chat::OutputStream), then ToDelta, which says which part of the message a text belongs to.
+// What it does not: submit, cancel or write; generation.cc does. The way of a token is chat::AnswerStream, which makes
+// events of it, then ToPieces, which says what each adds to the message. Log-probabilities go with the next piece that
+// comes out, whatever it adds: a choice's list holds every token, those of reasoning and of markup too.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 #include <vector>
 
 #include "api/answer_writer.h"
-#include "chat/output_stream.h"
+#include "chat/answer_stream.h"
 #include "engine/engine.h"
 #include "server/model_gate.h"
 #include "server/prepare.h"
@@ -20,22 +21,23 @@ namespace tenfold::server {
 // I/O thread only.
 class Choice {
  public:
-  // What became certain: often nothing.
   struct Piece {
     api::Delta delta;
     std::vector<api::TokenInfo> tokens;  // those whose text is in delta; only where log-probabilities are asked for
   };
 
-  Choice(ModelPtr model, const api::GenerationOptions& options, const PreparedPrompt& prompt);
+  // `call_salt` makes the ids of tool calls unlike those of other choices.
+  Choice(ModelPtr model, const api::GenerationOptions& options, const PreparedPrompt& prompt,
+         const chat::AnswerSyntax& syntax, uint64_t call_salt);
 
-  // Needs !stopped() and !finished().
-  Piece Push(engine::Token&& token);
+  // What became certain: often nothing. Needs !stopped() and !finished().
+  std::vector<Piece> Push(engine::Token&& token);
   // No more tokens come: what is left of the text. Afterwards finished(), and the reason is known.
-  Piece Finish(const engine::Finish& finish);
+  std::vector<Piece> Finish(const engine::Finish& finish);
   // Adds a piece to the whole answer, for a request that does not stream.
   void Keep(Piece&& piece);
 
-  bool stopped() const { return output_.stopped(); }  // a stop string appeared: the engine has no more to do
+  bool stopped() const { return output_.stopped(); }  // the answer is complete: the engine has no more to do
   bool finished() const { return !answer_.finish_reason.empty(); }
   int64_t generated_tokens() const { return generated_tokens_; }
   int64_t last_token_us() const { return last_token_us_; }
@@ -46,11 +48,13 @@ class Choice {
   engine::RequestId request_id = 0;  // set by who submits it
 
  private:
-  api::Delta ToDelta(std::string text);
+  std::vector<Piece> ToPieces(chat::OutputEvents&& events);
   api::TokenInfo Describe(const engine::Token& token);
 
   ModelPtr model_;
-  chat::OutputStream output_;
+  chat::AnswerStream output_;
+  const uint64_t call_salt_;
+  bool has_calls_ = false;
   const bool with_logprobs_;
   bool drop_space_;  // the next text's leading space is not in the text (SPM at the start of a text)
   std::vector<api::TokenInfo> pending_;  // drawn, but their text is not out yet

@@ -117,7 +117,9 @@ api::AnswerHead Generation::Head() {
 void Generation::Submit(const Prepared& prepared) {
   const api::GenerationOptions& options = body_->options;
   for (const PreparedPrompt& prompt : prepared.prompts) {
-    for (int64_t i = 0; i < options.n; ++i) choices_.emplace_back(model_, options, prompt);
+    for (int64_t i = 0; i < options.n; ++i) {
+      choices_.emplace_back(model_, options, prompt, prepared.syntax, service_.random());
+    }
   }
   writer_.emplace(Head());
   phase_ = Phase::kSubmitted;
@@ -174,10 +176,10 @@ void Generation::OnFinish(size_t index, const engine::Finish& finish) {
                     ? api::FromError(finish.error)
                     : api::Unavailable("The model was unloaded before the answer was complete.", 1));
   }
-  Choice::Piece piece = choice.Finish(finish);
+  std::vector<Choice::Piece> pieces = choice.Finish(finish);
   if (phase_ == Phase::kSubmitted) {
     if (body_->options.stream) BeginStream();
-    Emit(index, std::move(piece));
+    Emit(index, std::move(pieces));
     EmitFinish(index);
   }
   if (running_ > 0) return;
@@ -266,14 +268,18 @@ void Generation::BeginStream() {
   }
 }
 
-void Generation::Emit(size_t index, Choice::Piece&& piece) {
-  if (piece.delta.empty() && piece.tokens.empty()) return;
-  if (body_->options.stream) {
-    exchange_->Write(api::SseEvent(writer_->DeltaChunk(static_cast<int64_t>(index), piece.delta, piece.tokens)));
-    RestartPing();
-  } else {
-    choices_[index].Keep(std::move(piece));
+void Generation::Emit(size_t index, std::vector<Choice::Piece>&& pieces) {
+  std::string events;
+  for (Choice::Piece& piece : pieces) {
+    if (body_->options.stream) {
+      events += api::SseEvent(writer_->DeltaChunk(static_cast<int64_t>(index), piece.delta, piece.tokens));
+    } else {
+      choices_[index].Keep(std::move(piece));
+    }
   }
+  if (events.empty()) return;
+  exchange_->Write(events);
+  RestartPing();
 }
 
 // The engine has taken the request, so hardly anything can go wrong any more: after a long silence the head may go out

@@ -47,7 +47,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
 
   api::AnswerHead Head();
   void BeginStream();
-  void Emit(size_t choice, Choice::Piece&& piece);
+  void Emit(size_t choice, std::vector<Choice::Piece>&& pieces);
   void EmitFinish(size_t choice);
   void EmitEnd();
   void RestartPing();

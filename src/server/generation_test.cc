@@ -398,7 +398,7 @@ TEST_F(GenerationTest, AStopStringEndsOnlyItsChoice) {
 TEST(ParseBody, PromptsOfBothShapes) {
   const auto chat = ParseBody(api::Shape::kChat, R"({"messages":[{"role":"user","content":"a"}]})");
   ASSERT_TRUE(chat.ok());
-  EXPECT_EQ(std::get<std::vector<api::ChatMessage>>(chat->input).at(0).content, "a");
+  EXPECT_EQ(std::get<api::ChatRequest>(chat->input).messages.at(0).content, "a");
   EXPECT_EQ(chat->prompts(), 1u);
   const auto ids = ParseBody(api::Shape::kCompletion, R"({"prompt":[[4],"b"]})");
   ASSERT_TRUE(ids.ok());

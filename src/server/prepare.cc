@@ -52,7 +52,7 @@ api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body) {
     api::Parsed<api::ChatRequest> chat = api::ParseChatRequest(body);
     if (!chat.ok()) return chat.error();
     out.options = std::move(chat->options);
-    out.input = std::move(chat->messages);
+    out.input = std::move(*chat);
     return out;
   }
   api::Parsed<api::CompletionRequest> completion = api::ParseCompletionRequest(body);
@@ -64,8 +64,13 @@ api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body) {
 
 api::Parsed<Prepared> Prepare(const engine::ModelInfo& model, const GenerationBody& body) {
   Prepared out;
-  if (const auto* messages = std::get_if<std::vector<api::ChatMessage>>(&body.input)) {
-    out.prompts.push_back(PrepareChat(*model.tokenizer, *messages));
+  if (const auto* chat = std::get_if<api::ChatRequest>(&body.input)) {
+    if (!chat->tools.tools.empty()) {
+      return api::NotSupported("tools", "'tools' are not supported yet; leave them out.");
+    }
+    out.prompts.push_back(PrepareChat(*model.tokenizer, chat->messages));
+    out.syntax.reasoning = chat->separate_reasoning;
+    out.syntax.show_markup = true;
     return out;
   }
   const auto& prompts = std::get<std::vector<api::Prompt>>(body.input);

@@ -11,6 +11,7 @@
 
 #include "api/answer_writer.h"
 #include "api/generation_request.h"
+#include "chat/answer_stream.h"
 #include "engine/engine.h"
 
 namespace tenfold::server {
@@ -18,7 +19,7 @@ namespace tenfold::server {
 // A validated body of either route.
 struct GenerationBody {
   api::GenerationOptions options;
-  std::variant<std::vector<api::ChatMessage>, std::vector<api::Prompt>> input;  // neither is empty
+  std::variant<api::ChatRequest, std::vector<api::Prompt>> input;  // the request's own options are moved out of it
 
   size_t prompts() const;  // a conversation is one
 };
@@ -32,6 +33,7 @@ struct PreparedPrompt {
 // Everything of a request that is made once the model is there; all choices share it.
 struct Prepared {
   std::vector<PreparedPrompt> prompts;  // body.prompts() of them
+  chat::AnswerSyntax syntax{};          // what markup the answers may hold
 };
 
 // Pure, any thread.
