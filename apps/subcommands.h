@@ -14,6 +14,7 @@ void RegisterBench(CLI::App& app, int* exit_code);  // tenfold bench (bench.cc)
 
 // Below `tenfold bench`, as above.
 void RegisterBenchLoad(CLI::App& bench, int* exit_code);      // tenfold bench load URL (bench_load.cc)
+void RegisterBenchEngine(CLI::App& bench, int* exit_code);    // tenfold bench engine -m MODEL (bench_engine.cc)
 void RegisterBenchRoofline(CLI::App& bench, int* exit_code);  // tenfold bench roofline (bench_roofline.cc)
 
 // `tenfold serve`, whose flags come from the table of settings (config/table.h) and not from CLI11, which cannot read

@@ -33,7 +33,7 @@ double ClockHz() {
 // A buffer that no cache holds a useful part of.
 size_t BufferBytes() {
   const int64_t cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
-  return static_cast<size_t>(std::clamp(4 * cache, int64_t{256} << 20, int64_t{1} << 30));
+  return static_cast<size_t>(std::clamp(4 * cache, int64_t{256} << 20, int64_t{512} << 20));
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ struct Roofline {
 // Measures on the threads of a pool; driven by its caller.
 class RooflineMeter {
  public:
-  // Takes a buffer four times the last-level cache (256 MiB to 1 GiB) and fills it. isas: whose loops to run, each
+  // Takes a buffer four times the last-level cache (256 to 512 MiB) and fills it. isas: whose loops to run, each
   // supported here. Errors: kResourceExhausted.
   static Result<RooflineMeter> Create(platform::ThreadPool& pool, std::vector<kernels::Isa> isas);
 

@@ -34,6 +34,8 @@ class Model {
   // Computes the rows' tokens, writing their KV; afterwards Logits(i) is the i-th wanted position in row order. Ids
   // must be inside the vocabulary and pages inside the store.
   void Forward(std::span<const StepRow> rows);
+  // Times every phase of the following steps into *profile; null: no longer.
+  void SetProfile(StepProfile* profile) { step_->SetProfile(profile); }
   std::span<float> Logits(int64_t i) { return step_->Logits(i); }
   int64_t logit_rows() const { return step_->logit_rows(); }
 

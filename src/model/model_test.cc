@@ -9,6 +9,7 @@
 #include <numeric>
 #include <random>
 
+#include "base/clock.h"
 #include "gguf/test_model.h"
 #include "gguf/writer.h"
 #include "kernels/attention.h"
@@ -216,6 +217,37 @@ TEST(Model, ExactLogitsDoNotDependOnChunksNeighboursOrThreads) {
     EXPECT_EQ(mixed.model->logit_rows(), 2);
     EXPECT_EQ(mixed.Logits(0), want) << kernels::NameOf(isa);
   }
+}
+
+// A stopwatch changes no bit, counts every phase, and leaves nothing behind when it is taken away.
+TEST(Model, AProfileTimesEveryPhaseAndChangesNothing) {
+  Fixture f({.types = "q4_k_m"}, kernels::SupportedIsas().back(), kernels::Precision::kFast);
+  const auto tokens = RandomTokens(40, 500, 4);
+  const StepRow rows[] = {{tokens, 0, 39, f.pages}};
+  f.model->Forward(rows);
+  const auto plain = f.Logits(0);
+
+  StepProfile profile(f.pool.threads());
+  f.model->SetProfile(&profile);
+  const int64_t begin = NowNs();
+  f.model->Forward(rows);
+  const int64_t took = NowNs() - begin;
+  f.model->SetProfile(nullptr);
+  EXPECT_EQ(f.Logits(0), plain);
+  for (int i = 0; i < static_cast<int>(Phase::kCount); ++i) {
+    const PhaseTime& time = profile[static_cast<Phase>(i)];
+    EXPECT_GT(time.runs, 0) << NameOf(static_cast<Phase>(i));
+    EXPECT_GT(time.busy_ns, 0) << NameOf(static_cast<Phase>(i));
+    EXPECT_LE(time.serial_ns, time.wall_ns);
+    EXPECT_GE(time.WaitingNs(f.pool.threads()), 0);
+  }
+  EXPECT_LE(profile.TotalNs(), took);
+  EXPECT_GT(profile.TotalNs(), took / 2);
+  EXPECT_EQ(profile[Phase::kGateUp].runs, f.config.n_layers);
+
+  const int64_t total = profile.TotalNs();
+  f.model->Forward(rows);
+  EXPECT_EQ(profile.TotalNs(), total);
 }
 
 Result<std::unique_ptr<Model>> LoadBytes(std::span<const uint8_t> bytes, const LoadProgress& progress) {

@@ -39,6 +39,21 @@ Step::Step(const Config& config, RopeTable rope, kernels::Isa isa, kernels::Prec
       kv_(kv),
       scratch_(Size(pool.threads())) {}
 
+template <class Fn>
+void Step::Run(Phase phase, int64_t items, Fn&& fn, int64_t grain) {
+  if (profile_ == nullptr) return pool_.ParallelFor(items, fn, grain);
+  profile_->BeginParallel(phase);
+  pool_.ParallelFor(
+      items,
+      [&](int64_t item, int worker) {
+        profile_->Enter(worker);
+        fn(item, worker);
+        profile_->Leave(worker);
+      },
+      grain);
+  profile_->EndParallel();
+}
+
 // No memory left: std::bad_alloc, as from every vector of a step; the engine fails the step's requests and goes on.
 void Step::ReserveScratch(size_t bytes) {
   const size_t lines = std::max<size_t>(1, (bytes + sizeof(CacheLine) - 1) / sizeof(CacheLine));
@@ -54,6 +69,7 @@ uint8_t* Step::Scratch(int worker, size_t bytes) {
 }
 
 void Step::Begin(std::span<const StepRow> rows) {
+  if (profile_ != nullptr) profile_->Start();
   rows_ = rows;
   tokens_.clear();
   positions_.clear();
@@ -83,8 +99,8 @@ void Step::Begin(std::span<const StepRow> rows) {
   Reserve(cos_, n * half);
   Reserve(sin_, n * half);
   // In double: at position 100,000 a float angle is off by a hundredth of a radian.
-  pool_.ParallelFor(
-      n,
+  Run(
+      Phase::kPrepare, n,
       [&](int64_t t, int) {
         for (int64_t i = 0; i < half; ++i) {
           const double angle = static_cast<double>(positions_[Size(t)]) * rope_.frequencies[Size(i)];
@@ -96,8 +112,8 @@ void Step::Begin(std::span<const StepRow> rows) {
 }
 
 void Step::Embed(const kernels::PackedMatrix& embedding) {
-  pool_.ParallelFor(
-      static_cast<int64_t>(tokens_.size()),
+  Run(
+      Phase::kEmbed, static_cast<int64_t>(tokens_.size()),
       [&](int64_t t, int) { kernels::UnpackRow(embedding, tokens_[Size(t)], x_.data() + t * c_.d_model); },
       kTokenGrain);
 }
@@ -113,8 +129,8 @@ void Step::Quantise(kernels::Activations& act, std::span<const kernels::PackedMa
 void Step::Normalise(const float* weight, std::span<const kernels::PackedMatrix* const> consumers) {
   const int64_t n = static_cast<int64_t>(tokens_.size());
   Quantise(act_model_, consumers, normed_.data(), n, c_.d_model);
-  pool_.ParallelFor(
-      n,
+  Run(
+      Phase::kNormQuantise, n,
       [&](int64_t t, int) {
         kernels::RmsNorm(isa_, x_.data() + t * c_.d_model, weight, c_.d_model, c_.rms_eps,
                          normed_.data() + t * c_.d_model);
@@ -123,12 +139,12 @@ void Step::Normalise(const float* weight, std::span<const kernels::PackedMatrix*
       kTokenGrain);
 }
 
-void Step::RunMatmul(std::span<const kernels::MatmulJob> jobs) {
+void Step::RunMatmul(Phase phase, std::span<const kernels::MatmulJob> jobs) {
   plan_.Build(isa_, precision_, jobs, pool_.threads());
   const size_t scratch_bytes = plan_.ScratchBytes();
   ReserveScratch(scratch_bytes);
-  pool_.ParallelFor(plan_.item_count(),
-                    [&](int64_t item, int worker) { plan_.RunItem(item, Scratch(worker, scratch_bytes)); });
+  Run(phase, plan_.item_count(),
+      [&](int64_t item, int worker) { plan_.RunItem(item, Scratch(worker, scratch_bytes)); });
 }
 
 void Step::ProjectQkv(const LayerWeights& layer) {
@@ -137,13 +153,13 @@ void Step::ProjectQkv(const LayerWeights& layer) {
       {.w = &layer.k, .x = &act_model_, .y = k_.data(), .y_stride = layer.k.rows},
       {.w = &layer.v, .x = &act_model_, .y = v_.data(), .y_stride = layer.v.rows},
   };
-  RunMatmul(jobs);
+  RunMatmul(Phase::kQkv, jobs);
 }
 
 void Step::RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernels::RopePairing pairing) {
   const int64_t hd = c_.head_dim;
-  pool_.ParallelFor(
-      static_cast<int64_t>(tokens_.size()),
+  Run(
+      Phase::kRotateStore, static_cast<int64_t>(tokens_.size()),
       [&](int64_t t, int) {
         const float* cos = cos_.data() + t * (c_.n_rot / 2);
         const float* sin = sin_.data() + t * (c_.n_rot / 2);
@@ -183,7 +199,7 @@ void Step::Attend(int64_t layer_index) {
   const size_t scratch_bytes = kernels::AttendScratchBytes(kAttentionTokens, group, hd);
   ReserveScratch(scratch_bytes);
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(hd)));
-  pool_.ParallelFor(static_cast<int64_t>(attention_items_.size()), [&](int64_t i, int worker) {
+  Run(Phase::kAttention, static_cast<int64_t>(attention_items_.size()), [&](int64_t i, int worker) {
     // From the back: the last chunk of a prompt attends to the most positions, and the longest work should start first.
     const AttentionItem& item = attention_items_[attention_items_.size() - 1 - Size(i)];
     const StepRow& row = rows_[Size(item.row)];
@@ -198,8 +214,8 @@ void Step::ProjectAttention(const LayerWeights& layer) {
   const int64_t n = static_cast<int64_t>(tokens_.size());
   const kernels::PackedMatrix* const consumers[] = {&layer.attn_out};
   Quantise(act_attention_, consumers, attended_.data(), n, c_.n_heads * c_.head_dim);
-  pool_.ParallelFor(
-      n,
+  Run(
+      Phase::kQuantise, n,
       [&](int64_t t, int) {
         AddBias(layer.attn_bias, c_.d_model, x_.data() + t * c_.d_model);
         act_attention_.Quantize(t, t + 1);
@@ -210,7 +226,7 @@ void Step::ProjectAttention(const LayerWeights& layer) {
                                       .y = x_.data(),
                                       .y_stride = c_.d_model,
                                       .epilogue = kernels::Epilogue::kAdd}};
-  RunMatmul(jobs);
+  RunMatmul(Phase::kAttentionOut, jobs);
 }
 
 void Step::GatedFeedForward(const LayerWeights& layer) {
@@ -221,13 +237,13 @@ void Step::GatedFeedForward(const LayerWeights& layer) {
                                          .y = hidden_.data(),
                                          .y_stride = c_.d_ff,
                                          .epilogue = kernels::Epilogue::kSiluMul}};
-  RunMatmul(gate_up);
+  RunMatmul(Phase::kGateUp, gate_up);
   const kernels::PackedMatrix* const consumers[] = {&layer.down};
   Quantise(act_ff_, consumers, hidden_.data(), n, c_.d_ff);
-  pool_.ParallelFor(n, [&](int64_t t, int) { act_ff_.Quantize(t, t + 1); });
+  Run(Phase::kQuantise, n, [&](int64_t t, int) { act_ff_.Quantize(t, t + 1); });
   const kernels::MatmulJob down[] = {
       {.w = &layer.down, .x = &act_ff_, .y = x_.data(), .y_stride = c_.d_model, .epilogue = kernels::Epilogue::kAdd}};
-  RunMatmul(down);
+  RunMatmul(Phase::kDown, down);
 }
 
 void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output) {
@@ -236,8 +252,8 @@ void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output)
   const kernels::PackedMatrix* const consumers[] = {&output};
   // Only the wanted positions: gathered to the front of normed.
   Quantise(act_model_, consumers, normed_.data(), m, c_.d_model);
-  pool_.ParallelFor(
-      m,
+  Run(
+      Phase::kHead, m,
       [&](int64_t i, int) {
         kernels::RmsNorm(isa_, x_.data() + logit_tokens_[Size(i)] * c_.d_model, norm_weight, c_.d_model, c_.rms_eps,
                          normed_.data() + i * c_.d_model);
@@ -245,7 +261,7 @@ void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output)
       },
       kTokenGrain);
   const kernels::MatmulJob jobs[] = {{.w = &output, .x = &act_model_, .y = logits_.data(), .y_stride = c_.vocab_size}};
-  RunMatmul(jobs);
+  RunMatmul(Phase::kHead, jobs);
 }
 
 std::span<float> Step::Logits(int64_t i) {

@@ -15,6 +15,7 @@
 #include "model/config.h"
 #include "model/kv_store.h"
 #include "model/rope.h"
+#include "model/step_profile.h"
 #include "model/weights.h"
 #include "platform/thread_pool.h"
 
@@ -33,6 +34,9 @@ class Step {
  public:
   Step(const Config& config, RopeTable rope, kernels::Isa isa, kernels::Precision precision, platform::ThreadPool& pool,
        KvStore& kv);
+
+  // From the next Begin() on, times every phase into *profile (made for the pool's threads); null: does not.
+  void SetProfile(StepProfile* profile) { profile_ = profile; }
 
   // Lays out the tokens and the rotation angles of their positions.
   void Begin(std::span<const StepRow> rows);
@@ -69,9 +73,12 @@ class Step {
     int64_t first;
     int64_t count;
   };
-  void RunMatmul(std::span<const kernels::MatmulJob> jobs);
+  void RunMatmul(Phase phase, std::span<const kernels::MatmulJob> jobs);
   void Quantise(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
                 int64_t n, int64_t cols);
+  // pool_.ParallelFor, timed when somebody asked.
+  template <class Fn>
+  void Run(Phase phase, int64_t items, Fn&& fn, int64_t grain = 1);
   uint8_t* Scratch(int worker, size_t bytes);
   void ReserveScratch(size_t bytes);
 
@@ -81,6 +88,7 @@ class Step {
   kernels::Precision precision_;
   platform::ThreadPool& pool_;
   KvStore& kv_;
+  StepProfile* profile_ = nullptr;
 
   std::span<const StepRow> rows_;
   std::vector<int32_t> tokens_;        // (n)
