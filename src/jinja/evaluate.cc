@@ -236,6 +236,7 @@ Value Evaluator::Subscript(const Value& object, const Value& key) {
     if (object.Is(Kind::kNamespace) || object.Is(Kind::kLoop)) return Attribute(object, key);
     const Value method = Method(object, key.text->bytes());
     if (!method.Is(Kind::kMissing)) return method;
+    if (object.Is(Kind::kTuple)) return Attribute(object, key);
     return run_.Undefined(fmt::format("a {} has no element '{}'", TypeName(object), key.text->bytes().substr(0, 100)));
   }
   return run_.Undefined(fmt::format("a {} has no such element", TypeName(object)));

@@ -85,6 +85,7 @@ class Evaluator {
   // What a body prints, instead of printing it.
   Value Capture(const Body& body, Scope* scope);
   void Print(const Value& value);
+  void PrintText(const Value& value);  // of filter and call blocks: anything else fails, as in jinja2
 
   Scope* NewScope(Scope* parent);
   static void Set(Scope* scope, NameId name, const Value& value);

@@ -48,6 +48,13 @@ void Evaluator::Print(const Value& value) {
   out_->Append(printed);
 }
 
+void Evaluator::PrintText(const Value& value) {
+  if (!run_.failed() && !value.Is(Kind::kText)) {
+    run_.Fail(fmt::format("a block must give a string, not {}", TypeName(value)));
+  }
+  Print(value);
+}
+
 Value Evaluator::Capture(const Body& body, Scope* scope) {
   MarkedText captured;
   MarkedText* const outer = std::exchange(out_, &captured);
@@ -105,7 +112,7 @@ Evaluator::Flow Evaluator::ExecuteNode(const Node& node, Scope* scope) {
       break;
     case NodeKind::kFilterBlock: {
       const Value body = Capture(node.body, NewScope(scope));
-      if (!run_.failed()) Print(EvalFilters(*node.expr, scope, body));
+      if (!run_.failed()) PrintText(EvalFilters(*node.expr, scope, body));
       break;
     }
     case NodeKind::kWith:
@@ -198,7 +205,7 @@ void Evaluator::ExecuteCallBlock(const Node& node, Scope* scope) {
   CallArguments arguments = EvalArguments(node.expr->arguments, scope);
   arguments.named.emplace_back("caller", caller);
   run_.set_line(node.line);
-  Print(Call(callee, arguments));
+  PrintText(Call(callee, arguments));
 }
 
 void Evaluator::Assign(const Expr& target, const Value& value, Scope* scope) {

@@ -111,8 +111,7 @@ Value Slice(Run& run, const Value& container, const Value& start, const Value& s
   if (container.Is(Kind::kUndefined)) return run.Fail(WhyUndefined(container));
   const bool sliceable = container.Is(Kind::kText) || container.Is(Kind::kList) || container.Is(Kind::kTuple) ||
                          container.Is(Kind::kRange);
-  // As jinja's getitem does: what cannot be sliced has no such item.
-  if (!sliceable) return run.Undefined(fmt::format("a {} cannot be sliced", TypeName(container)));
+  if (!sliceable) return run.Fail(fmt::format("a {} cannot be sliced", TypeName(container)));
   Span span{};
   if (!SpanOf(run, LengthOf(container), start, stop, step, &span)) return {};
   if (container.Is(Kind::kText)) return SliceText(run, *container.text, span);
@@ -140,7 +139,7 @@ bool Iterate(Run& run, const Value& value, std::vector<Value>* out) {
       out->reserve(value.text->characters);
       for (size_t at = 0; at < bytes.size() && !run.failed();) {
         const size_t size = CharacterBytes(bytes, at);
-        out->push_back(run.NewText(value.text->marked.Slice(at, at + size), value.text->is_markup));
+        out->push_back(run.NewText(value.text->marked.Slice(at, at + size)));  // plain even of markup, as in Python
         at += size;
       }
       return !run.failed();

@@ -31,7 +31,7 @@ struct Variable {
 
 // Why a rendering failed.
 struct RenderError {
-  bool raised = false;  // by the template's own raise_exception; `message` is its argument
+  bool raised = false;    // by the template's own raise_exception; `message` is its argument
   std::string message{};  // names the line unless raised
 };
 

@@ -27,13 +27,13 @@ size_t PreviousCharacter(std::string_view text, size_t end) {
   return begin;
 }
 
-// Where the words of a text stand, at most max_splits + 1 of them; the last one holds the rest.
+// Where the words of a text stand, at most max_splits + 1 of them; the last one is all the rest.
 std::vector<Cut> Words(std::string_view text, int64_t max_splits) {
   std::vector<Cut> out;
   size_t at = LeadingSpaceBytes(text);
   while (at < text.size()) {
     if (max_splits >= 0 && static_cast<int64_t>(out.size()) == max_splits) {
-      out.push_back({at, text.size() - TrailingSpaceBytes(text)});
+      out.push_back({at, text.size()});
       break;
     }
     size_t end = at;
@@ -49,8 +49,7 @@ std::vector<Cut> WordsFromRight(std::string_view text, int64_t max_splits) {
   size_t end = text.size() - TrailingSpaceBytes(text);
   while (end > 0) {
     if (max_splits >= 0 && static_cast<int64_t>(out.size()) == max_splits) {
-      const size_t begin = LeadingSpaceBytes(text);
-      if (begin < end) out.push_back({begin, end});
+      out.push_back({0, end});
       break;
     }
     size_t begin = end;
