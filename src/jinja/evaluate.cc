@@ -1,3 +1,4 @@
+// The expressions of a template, to values.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The statements of a template: what prints, loops, assigns and calls.
 #include <fmt/format.h>
 
 #include <algorithm>
