@@ -23,6 +23,7 @@ namespace {
 using namespace tenfold;  // NOLINT(google-build-using-namespace): a program of one file
 using kernels::FormatKernels;
 using kernels::Isa;
+using kernels::Packing;
 
 constexpr int64_t kTokenCounts[] = {1, 2, 4, 8, 10, 12, 15, 16, 17, 24, 32, 64, 128, 512};
 constexpr int64_t kWidths[] = {2560, 9728};
@@ -41,18 +42,28 @@ const uint8_t* Weights() {
   return buffer.data();
 }
 
-void RunTile(benchmark::State& state, Isa isa, tensor::DType format, kernels::TileFn fn, int64_t cols, int64_t tokens) {
+// A type that is kept in this layout.
+tensor::DType FormatOf(Packing packing) {
+  for (uint32_t id = 0; id < 64; ++id) {
+    const auto type = static_cast<tensor::DType>(id);
+    if (tensor::IsComputable(type) && kernels::PackingOf(type) == packing) return type;
+  }
+  std::abort();
+}
+
+void RunTile(benchmark::State& state, Isa isa, Packing packing, kernels::TileFn fn, int64_t cols, int64_t tokens) {
   kernels::SetFlushDenormals();
   std::mt19937 rng(2);
   std::normal_distribution<float> normal;
   std::vector<float> x(static_cast<size_t>(cols * tokens));
   for (float& v : x) v = normal(rng);
   kernels::Activations activations;
+  const tensor::DType format = FormatOf(packing);
   activations.Prepare(isa, {&format, 1}, x.data(), cols, tokens, cols);
   activations.Quantize(0, tokens);
   const kernels::Records& records = activations.impl().For(format);
 
-  const size_t panel_bytes = kernels::PanelBytes(format, cols);
+  const size_t panel_bytes = kernels::PanelBytes(packing, cols);
   const size_t tile_bytes = panel_bytes * kernels::kTilePanels;
   const auto c_bytes = static_cast<size_t>(tokens * kernels::kTilePanels * kernels::kPanelRows) * sizeof(float);
   auto* c = static_cast<float*>(std::aligned_alloc(64, c_bytes));
@@ -79,13 +90,13 @@ void RunTile(benchmark::State& state, Isa isa, tensor::DType format, kernels::Ti
       benchmark::Counter(tiles * static_cast<double>(tile_bytes) * 1e-9, benchmark::Counter::kIsRate);
 }
 
-void Register(Isa isa, tensor::DType format, const char* name, kernels::TileFn fn) {
+void Register(Isa isa, Packing packing, const char* name, kernels::TileFn fn) {
   if (fn == nullptr) return;
   for (const int64_t cols : kWidths) {
     for (const int64_t tokens : kTokenCounts) {
       const std::string full = std::string(name) + "/" + std::to_string(cols) + "/" + std::to_string(tokens);
       benchmark::RegisterBenchmark(full.c_str(),
-                                   [=](benchmark::State& state) { RunTile(state, isa, format, fn, cols, tokens); });
+                                   [=](benchmark::State& state) { RunTile(state, isa, packing, fn, cols, tokens); });
     }
   }
 }
@@ -95,8 +106,8 @@ void Register(Isa isa, tensor::DType format, const char* name, kernels::TileFn f
 int main(int argc, char** argv) {
   for (const Isa isa : kernels::SupportedIsas()) {
     for (const FormatKernels& k : kernels::MatmulKernelsOf(isa).formats) {
-      Register(isa, k.format, k.direct_name, k.direct);
-      Register(isa, k.format, k.panel_name, k.panel);
+      Register(isa, k.packing, k.direct_name, k.direct);
+      Register(isa, k.packing, k.panel_name, k.panel);
     }
   }
   benchmark::Initialize(&argc, argv);

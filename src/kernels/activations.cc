@@ -13,15 +13,18 @@ namespace tenfold::kernels {
 
 using tensor::DType;
 
-RecordKind RecordKindOf(DType weight_format) {
-  switch (weight_format) {
-    case DType::kF32:
-    case DType::kF16:
+RecordKind RecordKindOf(Packing packing) {
+  switch (packing) {
+    case Packing::kF32:
+    case Packing::kF16:
+    case Packing::kBF16:
       return RecordKind::kFloat;
-    case DType::kQ8_0:
-      return RecordKind::k8;
-    default:
+    case Packing::kQ4_K:
+    case Packing::kQ5_K:
+    case Packing::kQ6_K:
       return RecordKind::kK;
+    default:
+      return RecordKind::k8;
   }
 }
 
@@ -42,7 +45,7 @@ size_t RecordBytes(RecordKind kind) {
 void LineDeleter::operator()(uint8_t* p) const { ::operator delete (p, std::align_val_t{layout::kLine}); }
 
 const Records& Activations::Impl::For(DType weight_format) const {
-  const Records& found = records[static_cast<int>(RecordKindOf(weight_format))];
+  const Records& found = records[static_cast<int>(RecordKindOf(PackingOf(weight_format)))];
   TENFOLD_CHECK(found.wanted, "activations were not prepared for this weight format");
   return found;
 }
@@ -61,7 +64,7 @@ void Activations::Prepare(Isa isa, std::span<const DType> formats, const float* 
   impl.tokens = tokens;
   impl.cols = cols;
   for (Records& r : impl.records) r.wanted = false;
-  for (const DType format : formats) impl.records[static_cast<int>(RecordKindOf(format))].wanted = true;
+  for (const DType format : formats) impl.records[static_cast<int>(RecordKindOf(PackingOf(format)))].wanted = true;
   for (int k = 0; k < kRecordKinds; ++k) {
     Records& r = impl.records[k];
     if (!r.wanted) continue;

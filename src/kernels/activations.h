@@ -13,7 +13,7 @@ namespace tenfold::kernels {
 // The three kinds of activation record (pack/layout.h).
 enum class RecordKind { kFloat = 0, k8 = 1, kK = 2 };
 inline constexpr int kRecordKinds = 3;
-RecordKind RecordKindOf(tensor::DType weight_format);
+RecordKind RecordKindOf(Packing packing);
 int64_t RecordColumns(RecordKind kind);
 size_t RecordBytes(RecordKind kind);
 

@@ -61,7 +61,8 @@ class ExactPlanes : public ::testing::TestWithParam<Isa> {
 
 TEST_P(ExactPlanes, LeaveNextToNothingOfTheActivationRounding) {
   const auto x = testing::MakeInput(kTokens, kCols, 8);
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K, DType::kQ8_0}) {
+  for (const DType format : {DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1,
+                             DType::kIQ4_XS, DType::kQ5_1, DType::kIQ2_S, DType::kQ2_K}) {
     const auto weights = testing::MakeWeights(format, kRows, kCols, testing::Fill::kRandom, 5);
     AlignedBytes storage;
     const PackedMatrix w = testing::Pack(format, weights, kRows, kCols, &storage);
@@ -76,7 +77,7 @@ TEST_P(ExactPlanes, LeaveNextToNothingOfTheActivationRounding) {
 
 TEST_P(ExactPlanes, DoNotDependOnTheBatchOrOnGathering) {
   const auto x = testing::MakeInput(kTokens, kCols, 8);
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K, DType::kQ8_0, DType::kF16}) {
+  for (const DType format : testing::kFormatsUnderTest) {
     const auto weights = testing::MakeWeights(format, kRows, kCols, testing::Fill::kRandom, 6);
     AlignedBytes storage;
     const PackedMatrix w = testing::Pack(format, weights, kRows, kCols, &storage);

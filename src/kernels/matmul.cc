@@ -88,7 +88,7 @@ MatmulPlan::MatmulPlan(MatmulPlan&&) noexcept = default;
 MatmulPlan& MatmulPlan::operator=(MatmulPlan&&) noexcept = default;
 
 int64_t PanelMinTokens(Isa isa, tensor::DType format) {
-  const FormatKernels& kernels = KernelsOf(isa, format);
+  const FormatKernels& kernels = KernelsOf(isa, PackingOf(format));
   return kernels.panel != nullptr ? kernels.panel_min_tokens : INT64_MAX;
 }
 
@@ -117,7 +117,7 @@ void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
   p.token_block = std::min(p.tokens, p.gather ? kGatherBlock : kTokenBlock);
   const auto prepare = [&](const PackedMatrix& w) {
     TENFOLD_CHECK(w.cols == job.x->cols(), "weights and activations differ in columns");
-    const FormatKernels& kernels = KernelsOf(isa_, w.format);
+    const FormatKernels& kernels = KernelsOf(isa_, PackingOf(w.format));
     const bool panel =
         precision == Precision::kFast && kernels.panel != nullptr && p.tokens >= kernels.panel_min_tokens;
     const Side side{.w = &w,

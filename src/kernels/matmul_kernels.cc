@@ -20,11 +20,11 @@ const MatmulKernels& MatmulKernelsOf(Isa isa) {
   return kMatmulScalar;
 }
 
-const FormatKernels& KernelsOf(Isa isa, tensor::DType format) {
+const FormatKernels& KernelsOf(Isa isa, Packing packing) {
   for (const FormatKernels& kernels : MatmulKernelsOf(isa).formats) {
-    if (kernels.format == format) return kernels;
+    if (kernels.packing == packing) return kernels;
   }
-  TENFOLD_CHECK(false, "a weight format without kernels");
+  TENFOLD_CHECK(false, "a weight layout without kernels");
   return kMatmulScalar.formats[0];
 }
 

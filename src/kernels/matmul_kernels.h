@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "kernels/isa.h"
-#include "tensor/dtype.h"
+#include "kernels/pack/packing.h"
 
 namespace tenfold::kernels {
 
@@ -33,9 +33,9 @@ using TileFn = void (*)(const TileArgs& args);
 // Rounds to nearest, scale = absmax / 127; all instruction sets give the same bytes.
 using QuantizeFn = void (*)(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
 
-// What one weight format needs on one instruction set.
+// What one weight layout needs on one instruction set.
 struct FormatKernels {
-  tensor::DType format = tensor::DType::kF32;
+  Packing packing = Packing::kF32;
   const char* direct_name = "";
   TileFn direct = nullptr;  // exact weights; a result does not depend on `tokens` or `panels`
   const char* panel_name = "";
@@ -43,13 +43,11 @@ struct FormatKernels {
   int64_t panel_min_tokens = 0;  // measured: from here on `panel` is the faster one
 };
 
-inline constexpr int kFormats = 5;
-
 struct MatmulKernels {
-  FormatKernels formats[kFormats];      // F32, F16, Q8_0, Q4_K, Q6_K
-  QuantizeFn quantize_float = nullptr;  // records for F32 and F16 weights
-  QuantizeFn quantize_8 = nullptr;      // records for Q8_0 weights
-  QuantizeFn quantize_k = nullptr;      // records for Q4_K and Q6_K weights
+  FormatKernels formats[kPackings];
+  QuantizeFn quantize_float = nullptr;  // records for float weights
+  QuantizeFn quantize_8 = nullptr;      // records for weights in blocks of 32
+  QuantizeFn quantize_k = nullptr;      // records for Q4_K, Q5_K and Q6_K layouts
 };
 
 extern const MatmulKernels kMatmulScalar;
@@ -58,6 +56,6 @@ extern const MatmulKernels kMatmulAvxVnni;
 extern const MatmulKernels kMatmulAvx512Vnni;
 
 const MatmulKernels& MatmulKernelsOf(Isa isa);
-const FormatKernels& KernelsOf(Isa isa, tensor::DType format);
+const FormatKernels& KernelsOf(Isa isa, Packing packing);
 
 }  // namespace tenfold::kernels

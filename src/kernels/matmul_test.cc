@@ -78,13 +78,27 @@ TEST_P(MatmulOn, EveryTokenCountIsExact) {
 TEST_P(MatmulOn, EveryRemainderOfRowsAndColumnsIsExact) {
   for (const DType format : testing::kFormatsUnderTest) {
     std::vector<int64_t> widths = {256, 512, 768, 2560};
-    if (format == DType::kF32 || format == DType::kF16) widths = {1, 63, 64, 65, 172, 1000};
-    if (format == DType::kQ8_0) widths = {32, 64, 224, 288, 2560};
+    if (Block(format) == 1) widths = {1, 63, 64, 65, 172, 1000};
+    if (Block(format) == 32) widths = {32, 64, 224, 288, 2560};
     for (const int64_t cols : widths) {
       for (const int64_t rows : {1, 15, 16, 17, 31, 32, 33, 64, 85}) {
         const Case c(format, rows, cols, 7);
         for (const int64_t tokens : {1, 7})
           ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), tokens)));
+      }
+    }
+  }
+}
+
+// Formats packed into the layout of another: what they hold is multiplied, not something near it.
+TEST_P(MatmulOn, PackedFormatsAreExact) {
+  for (const DType format : testing::kPackedFormats) {
+    for (const int64_t cols : {Block(format), int64_t{768}}) {
+      for (const Fill fill : {Fill::kRandom, Fill::kLargest, Fill::kZeroScale}) {
+        const Case c(format, 37, cols, 13, fill);
+        for (const int64_t tokens : {1, 13}) {
+          ASSERT_NO_FATAL_FAILURE(ExpectClose(c, GetParam(), c.RunOn(GetParam(), tokens)));
+        }
       }
     }
   }
@@ -99,7 +113,8 @@ TEST_P(MatmulOn, ManyTokensAreExact) {
 }
 
 TEST_P(MatmulOn, ExtremeWeightsAreExact) {
-  for (const DType format : {DType::kQ8_0, DType::kQ4_K, DType::kQ6_K}) {
+  for (const DType format : testing::kFormatsUnderTest) {
+    if (Block(format) == 1) continue;
     for (const Fill fill : {Fill::kLargest, Fill::kZeroScale, Fill::kSubnormalScale}) {
       const Case c(format, 20, 512, 8, fill);
       for (const int64_t tokens : {1, 8})
@@ -140,7 +155,7 @@ double Nmse(const std::vector<float>& got, const std::vector<double>& want) {
 // Gaussian weights, quantised: int8 with a scale per 128 columns loses 3.9e-5 of their power. 24 token counts make
 // every size of token group.
 TEST_P(MatmulOn, PanelsStayNearExact) {
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+  for (const DType format : testing::kPanelFormats) {
     const int64_t least = PanelMinTokens(GetParam(), format);
     if (least == INT64_MAX) continue;
     for (const int64_t rows : {64, 85}) {
@@ -158,8 +173,8 @@ TEST_P(MatmulOn, PanelsStayNearExact) {
 
 // The panel kernels themselves, below the token counts at which they are chosen.
 TEST_P(MatmulOn, PanelKernelsTakeAnyTokenCount) {
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
-    const FormatKernels& kernels = KernelsOf(GetParam(), format);
+  for (const DType format : testing::kPanelFormats) {
+    const FormatKernels& kernels = KernelsOf(GetParam(), PackingOf(format));
     if (kernels.panel == nullptr) continue;
     const Case c(format, 32, 768, 30, Fill::kGaussian);
     const Activations x = testing::Quantized(GetParam(), {format}, c.x, 30, 768);
@@ -195,7 +210,7 @@ TEST_P(MatmulOn, PanelPathsAreReached) {
 }
 
 TEST_P(MatmulOn, PanelsOfExtremeWeightsStayNearExact) {
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+  for (const DType format : testing::kPanelFormats) {
     if (PanelMinTokens(GetParam(), format) == INT64_MAX) continue;
     for (const Fill fill : {Fill::kRandom, Fill::kLargest, Fill::kZeroScale, Fill::kSubnormalScale}) {
       const Case c(format, 40, 512, kManyTokens, fill);
@@ -214,7 +229,7 @@ TEST_P(MatmulOn, AddAddsToWhatIsThere) {
 
 TEST_P(MatmulOn, SiluMulGatesOneProductByTheOther) {
   const Case gate(DType::kQ4_K, 45, 512, 9);
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K, DType::kF16}) {
+  for (const DType format : {DType::kQ4_K, DType::kQ6_K, DType::kF16, DType::kQ4_0, DType::kIQ4_XS}) {
     const Case up(format, 45, 512, 9);
     const Activations a = testing::Quantized(GetParam(), {DType::kQ4_K, format}, up.x, 9, 512);
     std::vector<float> y(9 * 45);
@@ -252,7 +267,7 @@ TEST_P(MatmulOn, TokenRowsPickRows) {
 
 // A second half far smaller or larger than the first, where panels and direct kernels join the two as they go.
 TEST_P(MatmulOn, HalvesOfUnequalSizeAddUp) {
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+  for (const DType format : testing::kPanelFormats) {
     for (const float factor : {0.0f, 1e-25f, 1e-4f, 0.01f, 0.04f, 1.0f, 30.0f, 1e4f, 1e25f}) {
       Case c(format, 32, 512, kManyTokens, Fill::kGaussian);
       for (size_t i = 0; i < c.x.size(); ++i) c.x[i] *= i % 256 < 128 ? 1.0f : factor;
@@ -266,7 +281,7 @@ TEST_P(MatmulOn, HalvesOfUnequalSizeAddUp) {
 
 // The same of weights: rows whose second half is far smaller or larger, or nothing.
 TEST_P(MatmulOn, HalvesOfUnequalWeightsAddUp) {
-  for (const DType format : {DType::kQ4_K, DType::kQ6_K}) {
+  for (const DType format : testing::kPanelFormats) {
     for (const float factor : {0.0f, 1e-4f, 0.02f, 0.3f, 50.0f, 1e4f}) {
       Case c(format, 32, 512, kManyTokens);
       for (uint32_t r = 0; r < 32; ++r) {
@@ -321,7 +336,7 @@ TEST_P(MatmulOn, QuantisersAgreeByteForByte) {
     expect_same(truth.quantize_k, mine.quantize_k, token, 384);
     for (const size_t cols : {1024, 32, 96, 288}) {
       token.resize(cols);
-      expect_same(truth.quantize_8, mine.quantize_8, token, 320);
+      expect_same(truth.quantize_8, mine.quantize_8, token, 384);
       for (const size_t odd : {cols, cols - 1, cols - 31}) {
         token.resize(odd);
         expect_same(truth.quantize_float, mine.quantize_float, token, 256);

@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/activations.h"
 #include "kernels/matmul.h"
 #include "tensor/dequantize.h"
 #include "tensor/dtype.h"
@@ -20,7 +21,19 @@ namespace tenfold::kernels::testing {
 
 using tensor::DType;
 
-inline constexpr DType kFormatsUnderTest[] = {DType::kF32, DType::kF16, DType::kQ8_0, DType::kQ4_K, DType::kQ6_K};
+// Formats with kernels of their own, and those that are packed into another layout.
+inline constexpr DType kOwnFormats[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0, DType::kQ4_0,
+                                        DType::kQ4_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+inline constexpr DType kPackedFormats[] = {DType::kQ5_0,    DType::kQ5_1,    DType::kQ2_K,   DType::kQ3_K,
+                                           DType::kIQ4_NL,  DType::kIQ4_XS,  DType::kMXFP4,  DType::kTQ1_0,
+                                           DType::kTQ2_0,   DType::kIQ2_XXS, DType::kIQ2_XS, DType::kIQ2_S,
+                                           DType::kIQ3_XXS, DType::kIQ3_S,   DType::kIQ1_S,  DType::kIQ1_M};
+// One of each layout that has kernels: own formats, then the int8 layouts.
+inline constexpr DType kFormatsUnderTest[] = {DType::kF32,  DType::kF16,   DType::kBF16, DType::kQ8_0, DType::kQ4_0,
+                                              DType::kQ4_1, DType::kQ4_K,  DType::kQ5_K, DType::kQ6_K, DType::kIQ4_XS,
+                                              DType::kQ5_1, DType::kIQ2_S, DType::kQ2_K};
+// Those with a panel kernel somewhere.
+inline constexpr DType kPanelFormats[] = {DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
 
 // 64-byte aligned bytes.
 class AlignedBytes {
@@ -47,47 +60,94 @@ inline void PutHalf(uint8_t* dst, float value) {
   std::memcpy(dst, &h, 2);
 }
 
+// Where in a block the halves of scale and offset lie (none: -1), and the bytes of quants whose zeros leave the offset
+// as the value.
+struct BlockShape {
+  int d = 0;
+  int offset = -1;
+  int quants_begin = 0, quants_end = 0;
+};
+inline BlockShape ShapeOf(DType format) {
+  switch (format) {
+    case DType::kQ4_1:
+      return {0, 2, 4, 20};
+    case DType::kQ5_1:
+      return {0, 2, 4, 24};
+    case DType::kQ4_K:
+      return {0, 2, 16, 144};
+    case DType::kQ5_K:
+      return {0, 2, 16, 176};
+    case DType::kQ2_K:
+      return {80, 82, 16, 80};
+    case DType::kQ3_K:
+      return {.d = 108};
+    case DType::kQ6_K:
+      return {.d = 208};
+    case DType::kTQ1_0:
+      return {.d = 52};
+    case DType::kTQ2_0:
+      return {.d = 64};
+    default:
+      return {};
+  }
+}
+
+inline void PutScale(DType format, uint8_t* block, float d) {
+  if (format == DType::kMXFP4) {  // an exponent: the power of two below |d|
+    block[0] = static_cast<uint8_t>(d == 0 ? 0 : 127 + std::ilogb(d));
+  } else if (format == DType::kIQ1_M) {  // a nibble in each of four u16
+    const uint16_t half = tensor::FloatToHalf(d);
+    for (int i = 0; i < 4; ++i) {
+      uint8_t& high = block[49 + 2 * i];
+      high = static_cast<uint8_t>((high & 15) | (((half >> (4 * i)) & 15) << 4));
+    }
+  } else {
+    PutHalf(block + ShapeOf(format).d, d);
+  }
+}
+
+// One random block, or one of the largest magnitudes.
+inline void FillBlock(DType format, Fill fill, std::mt19937& rng, uint8_t* block) {
+  std::normal_distribution<float> normal;
+  const float v = normal(rng);
+  if (format == DType::kF32) {
+    std::memcpy(block, &v, 4);
+    return;
+  }
+  if (format == DType::kF16) return PutHalf(block, v);
+  if (format == DType::kBF16) {
+    std::memcpy(block, reinterpret_cast<const uint8_t*>(&v) + 2, 2);
+    return;
+  }
+  const uint32_t bytes = tensor::TraitsOf(format).block_bytes;
+  for (uint32_t i = 0; i < bytes; ++i) {
+    block[i] = fill == Fill::kLargest ? (format == DType::kQ8_0 ? 0x80 : 0xFF) : static_cast<uint8_t>(rng());
+  }
+  float d = 0.01f + 0.01f * std::fabs(v);
+  if (fill == Fill::kZeroScale && rng() % 2 == 0) d = 0;
+  if (fill == Fill::kSubnormalScale) d = 3e-6f;
+  if (fill == Fill::kRandom && rng() % 16 == 0) d = -d;
+  PutScale(format, block, d);
+  if (format == DType::kQ6_K && fill == Fill::kLargest) std::memset(block + 192, rng() % 2 == 0 ? 127 : 0x80, 16);
+  if (const int at = ShapeOf(format).offset; at >= 0) PutHalf(block + at, 0.7f * d * std::fabs(normal(rng)));
+}
+
 // (rows, cols) weights in GGUF layout.
 inline std::vector<uint8_t> MakeWeights(DType format, int64_t rows, int64_t cols, Fill fill, uint32_t seed) {
   std::mt19937 rng(seed);
   std::normal_distribution<float> normal;
-  std::vector<uint8_t> bytes(static_cast<size_t>(rows) * tensor::RowBytes(format, static_cast<size_t>(cols)));
-  const tensor::DTypeTraits traits = tensor::TraitsOf(format);
+  const size_t row_bytes = tensor::RowBytes(format, static_cast<size_t>(cols));
+  std::vector<uint8_t> bytes(static_cast<size_t>(rows) * row_bytes);
   if (fill == Fill::kGaussian) {
     std::vector<float> row(static_cast<size_t>(cols));
-    const size_t row_bytes = tensor::RowBytes(format, row.size());
     for (size_t at = 0; at < bytes.size(); at += row_bytes) {
       for (float& v : row) v = normal(rng);
       tensor::QuantizeRow(format, row.data(), row.size(), bytes.data() + at);
     }
     return bytes;
   }
-  for (size_t at = 0; at < bytes.size(); at += traits.block_bytes) {
-    uint8_t* block = bytes.data() + at;
-    if (format == DType::kF32) {
-      const float v = normal(rng);
-      std::memcpy(block, &v, 4);
-      continue;
-    }
-    if (format == DType::kF16) {
-      PutHalf(block, normal(rng));
-      continue;
-    }
-    for (size_t i = 0; i < traits.block_bytes; ++i) {
-      block[i] = fill == Fill::kLargest ? (format == DType::kQ8_0 ? 0x80 : 0xFF) : static_cast<uint8_t>(rng());
-    }
-    float d = 0.01f + 0.01f * std::fabs(normal(rng));
-    if (fill == Fill::kZeroScale && rng() % 2 == 0) d = 0;
-    if (fill == Fill::kSubnormalScale) d = 3e-6f;
-    if (fill == Fill::kRandom && rng() % 16 == 0) d = -d;
-    if (format == DType::kQ6_K) {
-      PutHalf(block + 208, d);
-      if (fill == Fill::kLargest) std::memset(block + 192, rng() % 2 == 0 ? 127 : 0x80, 16);
-    } else {
-      PutHalf(block, d);
-      if (format == DType::kQ4_K) PutHalf(block + 2, 0.7f * d * std::fabs(normal(rng)));
-    }
-  }
+  const size_t block_bytes = tensor::TraitsOf(format).block_bytes;
+  for (size_t at = 0; at < bytes.size(); at += block_bytes) FillBlock(format, fill, rng, bytes.data() + at);
   return bytes;
 }
 
@@ -123,15 +183,15 @@ inline std::vector<float> MakeInput(int64_t tokens, int64_t cols, uint32_t seed)
 
 // Block of activations that share a scale for weights of this format; 0: not quantised.
 inline int64_t ActivationBlock(DType format) {
-  switch (format) {
-    case DType::kF32:
-    case DType::kF16:
+  switch (RecordKindOf(PackingOf(format))) {
+    case RecordKind::kFloat:
       return 0;
-    case DType::kQ8_0:
+    case RecordKind::k8:
       return 32;
-    default:
+    case RecordKind::kK:
       return 128;
   }
+  return 0;
 }
 
 // x as the kernels see it: rounded to multiples of absmax / 127 of its block. (n, cols) in double. Of two blocks that
@@ -162,7 +222,7 @@ struct Expected {
 };
 
 // Sums of n terms t in float stray from the truth by about sqrt(n) * 2^-24 * sum |t|; four times that is allowed.
-// For Q4_K the terms are scale * q * x and min * x, which are larger than their difference.
+// For formats with offsets the terms are scale * q * x and min * x, which are larger than their difference.
 inline Expected Multiply(DType format, const std::vector<uint8_t>& weights, int64_t rows, int64_t cols,
                          const std::vector<float>& x) {
   const auto n = static_cast<size_t>(cols);
@@ -179,8 +239,10 @@ inline Expected Multiply(DType format, const std::vector<uint8_t>& weights, int6
     std::vector<uint8_t> row(weights.begin() + static_cast<ptrdiff_t>(r * row_bytes),
                              weights.begin() + static_cast<ptrdiff_t>((r + 1) * row_bytes));
     tensor::DequantizeRow(format, row.data(), n, w.data());
-    if (format == DType::kQ4_K) {
-      for (size_t b = 0; b < row.size(); b += 144) std::memset(row.data() + b + 16, 0, 128);
+    if (const BlockShape shape = ShapeOf(format); shape.offset >= 0) {
+      for (size_t b = 0; b < row.size(); b += tensor::TraitsOf(format).block_bytes) {
+        std::fill(row.data() + b + shape.quants_begin, row.data() + b + shape.quants_end, uint8_t{0});
+      }
       tensor::DequantizeRow(format, row.data(), n, offset.data());
     }
     for (size_t t = 0; t < tokens; ++t) {

@@ -14,15 +14,18 @@ inline constexpr int64_t kPanelRows = 16;
 // data: PanelCount(rows) panels of PanelBytes(format, cols) each, 64-byte aligned; rows past `rows` in the last panel
 // are zero. Immutable after packing: any thread may read.
 struct PackedMatrix {
-  tensor::DType format = tensor::DType::kF32;  // F32, F16, Q8_0, Q4_K or Q6_K
+  tensor::DType format = tensor::DType::kF32;  // of the tensor it was packed from: any computable type
   int64_t rows = 0;
   int64_t cols = 0;
   const uint8_t* data = nullptr;
 };
 
 inline int64_t PanelCount(int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
-// Bytes of one panel, a multiple of 64. cols must be a multiple of the format's block.
+// Bytes of one panel, a multiple of 64. cols must be a multiple of the format's block. Formats with kernels of their
+// own (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q4_K, Q5_K, Q6_K) keep their size; the others grow to the layout that holds
+// them exactly (pack/packing.h): from 2 to 6 bits a weight to 4.5 .. 12, never more than 12.
 size_t PanelBytes(tensor::DType format, int64_t cols);
+// Bytes of the whole matrix in memory.
 inline size_t PackedBytes(tensor::DType format, int64_t rows, int64_t cols) {
   return static_cast<size_t>(PanelCount(rows)) * PanelBytes(format, cols);
 }

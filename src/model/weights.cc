@@ -74,9 +74,8 @@ class Binder {
                                                  ShapeText(tensor->dims), ShapeText(dims))};
       return nullptr;
     } else if (!tensor::IsComputable(tensor->type)) {
-      error_ = {ErrorCode::kUnsupported,
-                fmt::format("tensor {} has type {}: supported are F32, F16, Q8_0, Q4_K and Q6_K", name,
-                            tensor::NameOf(tensor->type))};
+      error_ = {ErrorCode::kUnsupported, fmt::format("tensor {} has type {}: supported are {}", name,
+                                                     tensor::NameOf(tensor->type), tensor::ComputableTypeNames())};
       return nullptr;
     }
     return tensor;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tensor/fp16.h"
+#include "tensor/int8_block.h"
 #include "tensor/k_scales.h"
 
 namespace tenfold::tensor {
@@ -108,6 +109,35 @@ TEST(Dequantize, Q6KByHand) {
   EXPECT_EQ(x[255], 0.125f * 7 * -32);
 }
 
+// Where in a block the high bytes of its halves (or of a BF16, or a float) lie.
+std::vector<int> HighBytesOfHalves(DType type) {
+  switch (type) {
+    case DType::kF32:
+      return {3};
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+    case DType::kQ4_1:
+    case DType::kQ5_1:
+      return {1, 3};
+    case DType::kQ2_K:
+      return {81, 83};
+    case DType::kQ3_K:
+      return {109};
+    case DType::kQ6_K:
+      return {209};
+    case DType::kTQ1_0:
+      return {53};
+    case DType::kTQ2_0:
+      return {65};
+    case DType::kIQ1_M:
+      return {55};  // the top nibble of the last u16 is that of the half
+    case DType::kMXFP4:
+      return {};
+    default:
+      return {1};
+  }
+}
+
 // Bytes of a linear congruential generator; halves (or floats) are kept finite by clearing one exponent bit.
 std::vector<uint8_t> PseudoRandomRow(DType type, size_t elems) {
   std::vector<uint8_t> bytes(RowBytes(type, elems));
@@ -116,35 +146,54 @@ std::vector<uint8_t> PseudoRandomRow(DType type, size_t elems) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     byte = static_cast<uint8_t>(state >> 56);
   }
-  const auto tame = [&](size_t first, size_t step) {
-    for (size_t i = first; i < bytes.size(); i += step) bytes[i] &= 0xBF;
-  };
-  if (type == DType::kF32) tame(3, 4);
-  if (type == DType::kF16) tame(1, 2);
-  if (type == DType::kQ8_0) tame(1, 34);
-  if (type == DType::kQ4_K) tame(1, 144);
-  if (type == DType::kQ4_K) tame(3, 144);
-  if (type == DType::kQ6_K) tame(209, 210);
+  const uint32_t block = TraitsOf(type).block_bytes;
+  for (const int at : HighBytesOfHalves(type)) {
+    for (size_t i = static_cast<size_t>(at); i < bytes.size(); i += block) bytes[i] &= 0xBF;
+  }
+  if (type == DType::kMXFP4) {
+    for (size_t i = 0; i < bytes.size(); i += block) bytes[i] = static_cast<uint8_t>(96 + bytes[i] % 64);
+  }
   return bytes;
 }
 
-struct NumpyCase {
+struct OtherCase {
   DType type;
   uint64_t fnv1a;  // over the bytes of all 2048 floats
   float at0, at100, at1023, at2047;
 };
 
 // What the formats' formulas, written independently in NumPy on float32 arrays, give for the same bytes.
-constexpr NumpyCase kNumpyCases[] = {
+constexpr OtherCase kOtherCases[] = {
     {DType::kF32, 0x531100be22bdc795, 0x1.4b04d8p-58f, -0x1.6321acp-99f, 0x1.6d1332p-59f, -0x1.6b52fp-86f},
     {DType::kF16, 0xd06a623687afecaa, -0x1.b1p-5f, -0x1.db4p-11f, -0x1.2p-3f, -0x1.2f4p-5f},
     {DType::kQ8_0, 0xed59c339c28ecb26, 0x1.4b8p-13f, 0x1.a39b8p+4f, 0x1.f33p+3f, -0x1.2bcp-2f},
     {DType::kQ4_K, 0x211e564b13e7696c, 0x1.134d4p+4f, 0x1.32b7p+2f, 0x1.9a0eap-5f, -0x1.10d5b8p+6f},
     {DType::kQ6_K, 0x0331dd74a59df03a, -0x1.13p+1f, -0x1.82b8p+4f, -0x1.a586p-4f, 0x1.00dc4p-4f},
+    // From here on: what llama.cpp's reference dequantisers (ggml 0.15, plain C) give.
+    {DType::kQ4_0, 0x9fde8cdf48a5efef, 0x1.c7p-9f, -0x1.05b8p-7f, -0x1.2d2p-7f, -0x1.7acp-4f},
+    {DType::kQ4_1, 0x146c027c6b2f45e8, -0x1.a18872p+2f, -0x1.fa8p-7f, -0x1.567b2p-1f, 0x1.e21b56p+1f},
+    {DType::kQ5_0, 0xba2f84f263e5ad68, 0x1.437p+1f, 0x0p+0f, 0x1.702p-5f, 0x1.062p-13f},
+    {DType::kQ5_1, 0x874322f6367198ad, 0x1.00d798p-3f, 0x1.6bdfp+2f, 0x1.28cp-6f, 0x1.6b1ap-1f},
+    {DType::kQ2_K, 0x7deabd0550c11a1c, -0x1.9fb458p+3f, -0x1.f7004p+1f, -0x1.8bdap-5f, -0x1.8e688p-5f},
+    {DType::kQ3_K, 0xa8f40eeca5d62b1f, -0x1.506p-8f, 0x1.21a8p-7f, -0x0p+0f, 0x1.098cp-6f},
+    {DType::kQ5_K, 0xe738e1b2735e92a3, -0x1.43cfcp+0f, -0x1.e04ep-4f, -0x1.1a9f9p-3f, -0x1.0f0718p+1f},
+    {DType::kIQ2_XXS, 0x176b15d14bc8ee66, 0x1.14b8p-10f, 0x1.cf41cp-8f, 0x1.40fp-8f, -0x1.af4p-10f},
+    {DType::kIQ2_XS, 0x26c2f1b48690ec6a, -0x1.ac84p-2f, 0x1.9b6p-2f, 0x1.cbeb6p-7f, 0x1.8a89ap-7f},
+    {DType::kIQ3_XXS, 0xcef9d295f982ec50, 0x1.16d3p-2f, 0x1.31948p-1f, 0x1.1413p+1f, 0x1.848cp-5f},
+    {DType::kIQ1_S, 0x01adb2b830669e7e, 0x1.63c8p-13f, -0x1.ce84p-12f, -0x1.c14cp-4f, 0x1.30bp-7f},
+    {DType::kIQ4_NL, 0x8399c8b9d6aba501, 0x1.b996p+1f, -0x1.976cp-4f, -0x1.cfp-14f, 0x1.14b88p+7f},
+    {DType::kIQ3_S, 0xa0d4face8d625f31, -0x1.401p-9f, 0x1.360f8p-4f, -0x1.2994p+5f, -0x1.4acp+2f},
+    {DType::kIQ2_S, 0x80f4f9553c8c69d7, 0x1.50a8p+2f, 0x1.44a2p+4f, -0x1.4c869p-3f, 0x1.4d46cp+2f},
+    {DType::kIQ4_XS, 0x2bb5a1bd691167fb, -0x1.a50ccp+3f, -0x1.e304p-2f, -0x1.9da72p+0f, 0x1.137p-7f},
+    {DType::kIQ1_M, 0x94e2101e5d4f0066, -0x1.b97ep-12f, -0x1.2dep-16f, 0x1.bb34p-4f, -0x1.54398p-3f},
+    {DType::kBF16, 0xa7c2695107cd897e, -0x1.8ap-4f, 0x1.fp-57f, 0x1.aep-24f, -0x1.1cp-47f},
+    {DType::kTQ1_0, 0xd6f75fb4e1ebc5b8, -0x1.dp-18f, 0x0p+0f, 0x1.6ecp-14f, -0x0p+0f},
+    {DType::kTQ2_0, 0xe94a498777bf52f2, -0x1.a94p-5f, 0x1.a94p-6f, -0x1.42p-3f, -0x1.8ecp-13f},
+    {DType::kMXFP4, 0xa322ee5b9a712783, 0x0p+0f, -0x1p-4f, 0x1p+14f, -0x1.8p-2f},
 };
 
-TEST(Dequantize, BitForBitWhatNumpyComputes) {
-  for (const NumpyCase& expected : kNumpyCases) {
+TEST(Dequantize, BitForBitWhatOthersCompute) {
+  for (const OtherCase& expected : kOtherCases) {
     SCOPED_TRACE(NameOf(expected.type));
     const std::vector<float> x = Dequantized(expected.type, PseudoRandomRow(expected.type, 2048), 2048);
     EXPECT_EQ(x[0], expected.at0);
@@ -173,22 +222,32 @@ std::vector<uint8_t> Quantized(DType type, const std::vector<float>& x) {
   return bytes;
 }
 
-// The distance between neighbouring values of the sub-block that holds `elem`, read back from the bytes.
+// The largest distance between neighbouring values in the sub-block that holds `elem`, read back from the bytes.
 float StepAt(DType type, const uint8_t* row, size_t elem) {
-  if (type == DType::kQ8_0) return GetHalf(row + elem / 32 * 34);
-  const size_t within = elem % 256;
-  if (type == DType::kQ4_K) {
-    const uint8_t* block = row + elem / 256 * 144;
+  const DTypeTraits traits = TraitsOf(type);
+  const uint8_t* block = row + elem / traits.block_elems * traits.block_bytes;
+  const size_t within = elem % traits.block_elems;
+  if (type == DType::kQ8_0) return GetHalf(block);
+  if (type == DType::kQ4_K || type == DType::kQ5_K) {
     return GetHalf(block) * UnpackKScale(block + 4, static_cast<int>(within / 32)).scale;
   }
-  const uint8_t* block = row + elem / 256 * 210;
-  return GetHalf(block + 208) * static_cast<float>(static_cast<int8_t>(block[192 + within / 16]));
+  if (type == DType::kQ6_K) {
+    return GetHalf(block + 208) * static_cast<float>(static_cast<int8_t>(block[192 + within / 16]));
+  }
+  Int8Block b;
+  ToInt8Block(type, block, &b);
+  const bool uneven = type == DType::kIQ4_NL || type == DType::kIQ4_XS;  // levels 89 and 113
+  return b.Scale(static_cast<int>(within / 16)) * (uneven ? 24.0f : 1.0f);
 }
 
+constexpr DType kQuantizedTypes[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,   DType::kQ5_1,
+                                     DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,   DType::kQ4_K,
+                                     DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS};
+
 TEST(Quantize, BlockTypesLandWithinHalfAStep) {
-  for (const DType type : {DType::kQ8_0, DType::kQ4_K, DType::kQ6_K}) {
+  for (const DType type : kQuantizedTypes) {
     SCOPED_TRACE(NameOf(type));
-    for (const float spread : {1e-4f, 0.02f, 1.0f, 1000.0f}) {
+    for (const float spread : {1e-3f, 0.02f, 1.0f, 1000.0f}) {
       const std::vector<float> x = Gaussian(4096, spread, 7);
       const std::vector<uint8_t> bytes = Quantized(type, x);
       const std::vector<float> back = Dequantized(type, bytes, x.size());
@@ -219,13 +278,26 @@ TEST(Quantize, LosesNoMoreThanTheFormatMust) {
   EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ8_0, Quantized(DType::kQ8_0, x), x.size())), 0.007);
   EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ6_K, Quantized(DType::kQ6_K, x), x.size())), 0.026);
   EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ4_K, Quantized(DType::kQ4_K, x), x.size())), 0.12);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kBF16, Quantized(DType::kBF16, x), x.size())), 0x1p-8);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ4_0, Quantized(DType::kQ4_0, x), x.size())), 0.13);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ5_0, Quantized(DType::kQ5_0, x), x.size())), 0.06);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ4_1, Quantized(DType::kQ4_1, x), x.size())), 0.12);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ5_1, Quantized(DType::kQ5_1, x), x.size())), 0.06);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ5_K, Quantized(DType::kQ5_K, x), x.size())), 0.06);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kIQ4_NL, Quantized(DType::kIQ4_NL, x), x.size())), 0.12);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kIQ4_XS, Quantized(DType::kIQ4_XS, x), x.size())), 0.12);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ3_K, Quantized(DType::kQ3_K, x), x.size())), 0.26);
+  EXPECT_LT(RelativeRms(x, Dequantized(DType::kQ2_K, Quantized(DType::kQ2_K, x), x.size())), 0.5);
 }
 
 TEST(Quantize, EdgesStayFiniteAndZerosStayZero) {
-  for (const DType type : {DType::kQ8_0, DType::kQ4_K, DType::kQ6_K}) {
+  for (const DType type : kQuantizedTypes) {
     SCOPED_TRACE(NameOf(type));
+    const bool has_zero = type != DType::kIQ4_NL;  // the levels of IQ4 lack 0; IQ4_XS may scale by 0
     std::vector<float> x(256, 0.0f);
-    EXPECT_EQ(Dequantized(type, Quantized(type, x), 256), x);
+    if (has_zero) {
+      EXPECT_EQ(Dequantized(type, Quantized(type, x), 256), x);
+    }
     std::fill(x.begin(), x.end(), 3.0f);  // no negative value: the min is 0
     for (const float v : Dequantized(type, Quantized(type, x), 256)) EXPECT_NEAR(v, 3.0f, 0.02f);
     std::fill(x.begin(), x.end(), 1e-30f);  // far below the smallest scale
@@ -235,11 +307,21 @@ TEST(Quantize, EdgesStayFiniteAndZerosStayZero) {
   }
 }
 
+TEST(Quantize, Bf16RoundsToNearestEven) {
+  const std::vector<float> x = {1.0f, 1.00390625f, 1.01171875f, -1.005f, 0x1.fffffep+127f};
+  const std::vector<float> back = Dequantized(DType::kBF16, Quantized(DType::kBF16, x), x.size());
+  EXPECT_EQ(back[0], 1.0f);
+  EXPECT_EQ(back[1], 1.0f);         // a tie, down to even
+  EXPECT_EQ(back[2], 1.015625f);    // a tie, up to even
+  EXPECT_EQ(back[3], -1.0078125f);  // nearer
+  EXPECT_TRUE(std::isinf(back[4]));
+}
+
 TEST(DequantizeDeathTest, ATypeWeCannotComputeIsOurBug) {
   std::vector<uint8_t> block(144);
   std::vector<float> x(256);
-  EXPECT_DEATH(DequantizeRow(DType::kQ4_0, block.data(), 256, x.data()), "computable");
-  EXPECT_DEATH(QuantizeRow(DType::kQ4_0, x.data(), 256, block.data()), "computable");
+  EXPECT_DEATH(DequantizeRow(DType::kQ8_1, block.data(), 32, x.data()), "computable");
+  EXPECT_DEATH(QuantizeRow(DType::kIQ1_S, x.data(), 256, block.data()), "quantiser");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The one table of block geometries. Sizes are derived from the fields of each block, as the comments show.
 #include "tensor/dtype.h"
 
+#include <iterator>
+
 #include "base/check.h"
 
 namespace tenfold::tensor {
@@ -62,8 +64,28 @@ DTypeTraits TraitsOf(DType type) {
 }
 
 bool IsComputable(DType type) {
-  return type == DType::kF32 || type == DType::kF16 || type == DType::kQ8_0 || type == DType::kQ4_K ||
-         type == DType::kQ6_K;
+  switch (type) {
+    case DType::kQ8_1:
+    case DType::kQ8_K:
+    case DType::kI8:
+    case DType::kI16:
+    case DType::kI32:
+    case DType::kI64:
+    case DType::kF64:
+      return false;
+    default:
+      return TraitsOf(static_cast<uint32_t>(type)).has_value();
+  }
+}
+
+std::string ComputableTypeNames() {
+  std::string names;
+  for (size_t i = 0; i < std::size(kTable); ++i) {
+    if (!IsComputable(kTable[i].type)) continue;
+    if (!names.empty()) names += i + 1 == std::size(kTable) ? " and " : ", ";
+    names += kTable[i].traits.name;
+  }
+  return names;
 }
 
 size_t RowBytes(DType type, size_t elems) {

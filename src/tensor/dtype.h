@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace tenfold::tensor {
@@ -55,8 +56,10 @@ std::optional<DTypeTraits> TraitsOf(uint32_t type_id);
 // Traits of a known type.
 DTypeTraits TraitsOf(DType type);
 inline std::string_view NameOf(DType type) { return TraitsOf(type).name; }
-// Whether tenfold can compute with weights of this type (F32, F16, Q8_0, Q4_K, Q6_K today).
+// Whether tenfold can compute with weights of this type: all but Q8_1 and Q8_K (never stored weights), integers, F64.
 bool IsComputable(DType type);
+// The computable types of the format in one sentence part, "F32, F16, Q4_0, ... and MXFP4", for errors.
+std::string ComputableTypeNames();
 // Bytes of a row of `elems` elements; elems must be a multiple of block_elems.
 size_t RowBytes(DType type, size_t elems);
 

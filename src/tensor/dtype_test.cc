@@ -43,12 +43,20 @@ TEST(DType, EveryKnownTypeHasItsGeometry) {
   EXPECT_FALSE(TraitsOf(0xFFFFFFFFu).has_value());
 }
 
-TEST(DType, ComputableTypesAreTheFiveWeDequantise) {
-  std::set<std::string> names;
+TEST(DType, EveryTypeOfWeightsIsComputable) {
+  std::set<std::string> refused;
   for (const Expected& e : kExpected) {
-    if (IsComputable(static_cast<DType>(e.id))) names.insert(e.name);
+    if (!IsComputable(static_cast<DType>(e.id))) refused.insert(e.name);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"F32", "F16", "Q8_0", "Q4_K", "Q6_K"}));
+  EXPECT_EQ(refused, (std::set<std::string>{"Q8_1", "Q8_K", "I8", "I16", "I32", "I64", "F64"}));
+  EXPECT_FALSE(IsComputable(static_cast<DType>(1000)));
+}
+
+TEST(DType, TheListOfComputableTypesReads) {
+  const std::string names = ComputableTypeNames();
+  EXPECT_EQ(names.rfind("F32, F16, Q4_0, Q4_1, ", 0), 0u) << names;
+  EXPECT_NE(names.find(", TQ2_0 and MXFP4"), std::string::npos) << names;
+  EXPECT_EQ(names.find("Q8_K"), std::string::npos) << names;
 }
 
 TEST(DTypeDeathTest, ARowOfHalfABlockIsOurBug) {

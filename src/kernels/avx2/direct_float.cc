@@ -1,5 +1,5 @@
-// F32 and F16 weights times float activations: one chain of multiply-adds per output, in column order, for any number
-// of tokens. Serves AVX-VNNI too.
+// F32, F16 and BF16 weights times float activations: one chain of multiply-adds per output, in column order, for any
+// number of tokens. Serves AVX-VNNI too.
 #include "kernels/avx2/matmul_avx2.h"
 #include "kernels/avx2/ymm.h"
 
@@ -14,6 +14,13 @@ constexpr int kMaxGroup = 6;  // 12 accumulators, two weights, one activation
 struct Half {
   static constexpr int kBytes = 2;
   static __m256 Load8(const uint8_t* p) { return LoadHalves(p); }
+};
+struct BFloat {
+  static constexpr int kBytes = 2;
+  static __m256 Load8(const uint8_t* p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+  }
 };
 struct Single {
   static constexpr int kBytes = 4;
@@ -75,5 +82,6 @@ void Run(const TileArgs& a) {
 
 void DirectF32(const TileArgs& a) { Run<Single>(a); }
 void DirectF16(const TileArgs& a) { Run<Half>(a); }
+void DirectBF16(const TileArgs& a) { Run<BFloat>(a); }
 
 }  // namespace tenfold::kernels::avx2

@@ -1,8 +1,9 @@
-// Q4_K and Q6_K weights times int8 activations with vpmaddubsw, exact for every number of tokens.
+// Q4_K, Q5_K and Q6_K weights times int8 activations with vpmaddubsw, exact for every number of tokens.
 //
 // Products are summed in 16 bits and leave them through vpmaddwd with the sub-block's integer scale, so scaling is
 // free. Why 16 bits are enough:
 //   Q4_K: a lane takes 8 products of two pairs each: 8 * 2 * 15 * 127 = 30480 < 32768.
+//   Q5_K: the same with 4 products: 4 * 2 * 31 * 127 = 31496, so a sub-block is scaled in two parts.
 //   Q6_K: a lane starts from -32 * (the sum of its 8 activations) and takes 4 vpmaddubsw of at most 2 * 63 * 127 =
 //   16002, which cannot saturate; the additions may wrap, but the true end, a sum of 8 products (q - 32) * x, is at
 //   most 8 * 32 * 127 = 32512, so the wrapped end is right.
@@ -72,6 +73,18 @@ TENFOLD_YMM_INLINE void AddHalf(const Sums<M>& sum32, const float* d, const uint
 }
 
 struct Q4K {
+  static constexpr int kBytes = kQ4KBlockBytes;
+  static constexpr int kQuads = 8;  // that a 16-bit lane may take
+  TENFOLD_YMM_INLINE void Unpack(const uint8_t* sb, Quants* out) { UnpackQ4K(sb, out); }
+};
+struct Q5K {
+  static constexpr int kBytes = kQ5KBlockBytes;
+  static constexpr int kQuads = 4;
+  TENFOLD_YMM_INLINE void Unpack(const uint8_t* sb, Quants* out) { UnpackQ5K(sb, out); }
+};
+
+template <class Format>
+struct AffineK {
   static constexpr int kMaxGroup = 4;
   struct alignas(64) Block {
     Quants quants;
@@ -85,8 +98,8 @@ struct Q4K {
   static void Begin(const uint8_t*, TokenGroup<M>*) {}
 
   static void Prepare(const uint8_t* panel, int64_t kb, int64_t, Block* out) {
-    const uint8_t* const sb = panel + kb * kQ4KBlockBytes;
-    PrefetchLines(sb + 2 * kQ4KBlockBytes, kQ4KBlockBytes);
+    const uint8_t* const sb = panel + kb * Format::kBytes;
+    PrefetchLines(sb + 2 * Format::kBytes, Format::kBytes);
     Q4KScaleBytes bytes;
     DecodeQ4KScales(sb, &bytes);
     DecodeQ4KMins(sb, bytes, out->min);
@@ -101,7 +114,7 @@ struct Q4K {
       Store(out->pairs[j], _mm256_shuffle_epi8(both, spread));
       Store(out->pairs[j] + 8, _mm256_shuffle_epi8(both, spread_high));
     }
-    UnpackQ4K(sb, &out->quants);
+    Format::Unpack(sb, &out->quants);
   }
 
   template <int M>
@@ -109,9 +122,11 @@ struct Q4K {
     for (int h = 0; h < 2; ++h) {
       Sums<M> sum32 = {};
       for (int j = 4 * h; j < 4 * h + 4; ++j) {
-        Sums<M> acc16 = {};
-        AddQuads<M, 8>(b.quants, 8 * j, records + 32 * j, acc16);
-        ScaleInto<M>(acc16, b.pairs[j], sum32);
+        for (int quad = 0; quad < 8; quad += Format::kQuads) {
+          Sums<M> acc16 = {};
+          AddQuads<M, Format::kQuads>(b.quants, 8 * j + quad, records + 32 * j + 4 * quad, acc16);
+          ScaleInto<M>(acc16, b.pairs[j], sum32);
+        }
       }
       AddHalf<M>(sum32, b.d, records, h, c, c_stride);
     }
@@ -188,7 +203,8 @@ struct Q6K {
 
 }  // namespace
 
-void DirectQ4K(const TileArgs& a) { RunK<Q4K>(a); }
+void DirectQ4K(const TileArgs& a) { RunK<AffineK<Q4K>>(a); }
+void DirectQ5K(const TileArgs& a) { RunK<AffineK<Q5K>>(a); }
 void DirectQ6K(const TileArgs& a) { RunK<Q6K>(a); }
 
 }  // namespace tenfold::kernels::avx2

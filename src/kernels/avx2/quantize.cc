@@ -73,6 +73,7 @@ void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stri
       Put(records, kRecord8Scale, j,
           QuantizeBlock<1>(x + begin + 32 * j, AbsMax<1>(x + begin + 32 * j), records + 32 * j, sums));
       Put(records, kRecord8Off, j, -128 * (sums[0] + sums[1]));
+      for (int s = 0; s < 2; ++s) Put(records, kRecord8Off16, 2 * j + s, -128 * sums[s]);
     }
   }
 }

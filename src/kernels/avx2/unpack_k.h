@@ -1,4 +1,4 @@
-// Super-blocks of Q4_K and Q6_K panels taken apart, for the AVX2 and AVX-VNNI kernels.
+// Super-blocks of Q4_K, Q5_K and Q6_K panels taken apart, for the AVX2 and AVX-VNNI kernels.
 //
 // With 16 registers there is no room to unpack nibbles beside the accumulators of several tokens, so 256 columns of a
 // panel are unpacked into 4 KB of L1 first, exactly, and read from there by every token. One token alone still consumes
@@ -10,7 +10,8 @@
 
 namespace tenfold::kernels::ymm {
 
-// 16 rows x 256 columns of unsigned quants, [quad in column order][row][4]: 0..15 for Q4_K, 0..63 for Q6_K.
+// 16 rows x 256 columns of unsigned quants, [quad in column order][row][4]: 0..15 for Q4_K, 0..31 for Q5_K, 0..63 for
+// Q6_K.
 struct alignas(64) Quants {
   uint8_t bytes[64 * layout::kLine];
   const uint8_t* Quad(int quad) const { return bytes + quad * layout::kLine; }
@@ -26,6 +27,30 @@ TENFOLD_YMM_INLINE void UnpackQ4K(const uint8_t* sb, Quants* out) {
       Store(to, _mm256_and_si256(q, low4));
       Store(to + 8 * layout::kLine, _mm256_and_si256(_mm256_srli_epi16(q, 4), low4));
     }
+  }
+}
+
+TENFOLD_YMM_INLINE void UnpackQ5K(const uint8_t* sb, Quants* out) {
+  const __m256i low5 = _mm256_set1_epi8(0x1F);
+  const auto field = [](__m256i x, int mask) { return _mm256_and_si256(x, _mm256_set1_epi8(static_cast<char>(mask))); };
+  for (int i = 0; i < layout::kQ5KPlaneBytes; i += 32) {
+    uint8_t* const to = out->bytes + i;
+    __m256i plane[5];
+    TENFOLD_UNROLL
+    for (int p = 0; p < 5; ++p) {
+      plane[p] = Load(sb + layout::kQ5KQuants + p * layout::kQ5KPlaneBytes + i);
+      Store(to + p * layout::kQ5KPlaneBytes, _mm256_and_si256(plane[p], low5));
+    }
+    TENFOLD_UNROLL
+    for (int s = 0; s < 2; ++s) {
+      const __m256i high = field(_mm256_srli_epi16(plane[2 * s], 3), 0x1C);
+      const __m256i low = field(_mm256_srli_epi16(plane[2 * s + 1], 6), 0x03);
+      Store(to + (5 + s) * layout::kQ5KPlaneBytes, _mm256_or_si256(high, low));
+    }
+    const __m256i high = field(_mm256_srli_epi16(plane[4], 3), 0x1C);
+    const __m256i middle = field(_mm256_srli_epi16(plane[1], 4), 0x02);
+    const __m256i low = field(_mm256_srli_epi16(plane[3], 5), 0x01);
+    Store(to + 7 * layout::kQ5KPlaneBytes, _mm256_or_si256(_mm256_or_si256(high, middle), low));
   }
 }
 

@@ -1,4 +1,4 @@
-// F32 and F16 weights times float activations. Every output is one chain of fused multiply-adds in column order.
+// F32, F16 and BF16 weights times float activations. Every output is one chain of fused multiply-adds in column order.
 #include "kernels/avx512vnni/matmul_avx512vnni.h"
 
 namespace tenfold::kernels::avx512vnni {
@@ -9,10 +9,26 @@ using namespace layout;  // NOLINT(google-build-using-namespace): a dozen consta
 constexpr int kMaxGroup = 12;
 constexpr int64_t kPrefetchBytes = 4096;  // per panel: ahead of the reader
 
+struct Single {
+  static constexpr int kBytes = 4;
+  TENFOLD_INLINE __m512 Load16(const uint8_t* p) { return _mm512_castsi512_ps(LoadLine(p)); }
+};
+struct Half {
+  static constexpr int kBytes = 2;
+  TENFOLD_INLINE __m512 Load16(const uint8_t* p) { return LoadHalves(p); }
+};
+struct BFloat {
+  static constexpr int kBytes = 2;
+  TENFOLD_INLINE __m512 Load16(const uint8_t* p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+  }
+};
+
 // `columns` (1..64) columns of R panels times M tokens, added to c [token][R][16]. w[r]: the first column's 16 weights.
-template <bool kHalf, int R, int M>
+template <class Element, int R, int M>
 void AddColumns(const uint8_t* const* w, int64_t columns, const uint8_t* records, float* c) {
-  constexpr int kColumnBytes = kHalf ? 32 : 64;
+  constexpr int kColumnBytes = kRows * Element::kBytes;
   __m512 acc[M][R];
   TENFOLD_UNROLL
   for (int m = 0; m < M; ++m) {
@@ -25,7 +41,7 @@ void AddColumns(const uint8_t* const* w, int64_t columns, const uint8_t* records
     for (int r = 0; r < R; ++r) {
       const uint8_t* p = w[r] + k * kColumnBytes;
       Prefetch(p + kPrefetchBytes);
-      column[r] = kHalf ? LoadHalves(p) : _mm512_castsi512_ps(LoadLine(kHalf ? w[r] : p));
+      column[r] = Element::Load16(p);
     }
     TENFOLD_UNROLL
     for (int m = 0; m < M; ++m) {
@@ -41,18 +57,18 @@ void AddColumns(const uint8_t* const* w, int64_t columns, const uint8_t* records
   }
 }
 
-template <bool kHalf, int R>
+template <class Element, int R>
 void Run(const TileArgs& a) {
   using Fn = void (*)(const uint8_t* const*, int64_t, const uint8_t*, float*);
   static constexpr Fn kGroup[kMaxGroup] = {
-      AddColumns<kHalf, R, 1>, AddColumns<kHalf, R, 2>,  AddColumns<kHalf, R, 3>,  AddColumns<kHalf, R, 4>,
-      AddColumns<kHalf, R, 5>, AddColumns<kHalf, R, 6>,  AddColumns<kHalf, R, 7>,  AddColumns<kHalf, R, 8>,
-      AddColumns<kHalf, R, 9>, AddColumns<kHalf, R, 10>, AddColumns<kHalf, R, 11>, AddColumns<kHalf, R, 12>};
+      AddColumns<Element, R, 1>, AddColumns<Element, R, 2>,  AddColumns<Element, R, 3>,  AddColumns<Element, R, 4>,
+      AddColumns<Element, R, 5>, AddColumns<Element, R, 6>,  AddColumns<Element, R, 7>,  AddColumns<Element, R, 8>,
+      AddColumns<Element, R, 9>, AddColumns<Element, R, 10>, AddColumns<Element, R, 11>, AddColumns<Element, R, 12>};
   const Groups groups = SplitTokens(a.tokens, kMaxGroup);
   std::memset(a.c, 0, static_cast<size_t>(a.tokens) * R * kRows * sizeof(float));
   for (int64_t k = 0; k < a.cols; k += kRecordFColumns) {
     const uint8_t* w[R];
-    for (int r = 0; r < R; ++r) w[r] = a.w + static_cast<size_t>(r) * a.panel_bytes + k * (kHalf ? 32 : 64);
+    for (int r = 0; r < R; ++r) w[r] = a.w + static_cast<size_t>(r) * a.panel_bytes + k * kRows * Element::kBytes;
     const int64_t columns = a.cols - k < kRecordFColumns ? a.cols - k : kRecordFColumns;
     const uint8_t* records = a.records + static_cast<size_t>(k / kRecordFColumns) * a.block_stride;
     float* c = a.c;
@@ -67,7 +83,8 @@ void Run(const TileArgs& a) {
 
 }  // namespace
 
-void DirectF32(const TileArgs& a) { return a.panels == 2 ? Run<false, 2>(a) : Run<false, 1>(a); }
-void DirectF16(const TileArgs& a) { return a.panels == 2 ? Run<true, 2>(a) : Run<true, 1>(a); }
+void DirectF32(const TileArgs& a) { return a.panels == 2 ? Run<Single, 2>(a) : Run<Single, 1>(a); }
+void DirectF16(const TileArgs& a) { return a.panels == 2 ? Run<Half, 2>(a) : Run<Half, 1>(a); }
+void DirectBF16(const TileArgs& a) { return a.panels == 2 ? Run<BFloat, 2>(a) : Run<BFloat, 1>(a); }
 
 }  // namespace tenfold::kernels::avx512vnni

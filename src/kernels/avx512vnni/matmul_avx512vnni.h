@@ -16,10 +16,19 @@ namespace tenfold::kernels::avx512vnni {
 // Contracts: TileFn and QuantizeFn in kernels/matmul_kernels.h.
 void DirectF32(const TileArgs& args);
 void DirectF16(const TileArgs& args);
+void DirectBF16(const TileArgs& args);
 void DirectQ8_0(const TileArgs& args);
+void DirectQ4_0(const TileArgs& args);
+void DirectQ4_1(const TileArgs& args);
+void DirectInt8By32(const TileArgs& args);
+void DirectInt8By32Offset(const TileArgs& args);
+void DirectInt8By16(const TileArgs& args);
+void DirectInt8By16Offset(const TileArgs& args);
 void DirectQ4K(const TileArgs& args);
+void DirectQ5K(const TileArgs& args);
 void DirectQ6K(const TileArgs& args);
 void PanelQ4K(const TileArgs& args);
+void PanelQ5K(const TileArgs& args);
 void PanelQ6K(const TileArgs& args);
 void QuantizeFloat(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
 void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stride);
@@ -94,6 +103,30 @@ TENFOLD_INLINE __m512i LoadQ6K(const uint8_t* planes) {
     const __m512i upper = Select(_mm512_set1_epi8(static_cast<char>(0xC0)), LoadLine(planes), middle);
     return _mm512_and_si512(_mm512_set1_epi8(static_cast<char>(0xFC)),
                             Select(_mm512_set1_epi8(static_cast<char>(0xF0)), upper, low));
+  }
+}
+
+// A quad of 16 rows of sub-block j of a Q5_K super-block. planes: the quad's line in plane 0. Class 0: sub-blocks 0-4,
+// whole in plane j; 1: sub-blocks 5 and 6, in the top bits of two planes; 2: sub-block 7, of three. Classes 1 and 2 as
+// 8 times their value.
+template <int kClass>
+TENFOLD_INLINE __m512i LoadQ5K(const uint8_t* planes, int j) {
+  constexpr int kPlane = layout::kQ5KPlaneBytes;
+  if constexpr (kClass == 0) {
+    return _mm512_and_si512(_mm512_set1_epi8(0x1F), LoadLine(planes + j * kPlane));
+  } else {
+    const __m512i top3 = _mm512_set1_epi8(static_cast<char>(0xE0));
+    const __m512i top5 = _mm512_set1_epi8(static_cast<char>(0xF8));
+    if constexpr (kClass == 1) {
+      const uint8_t* const first = planes + (j == 5 ? 0 : 2 * kPlane);
+      const __m512i low = _mm512_srli_epi32(LoadLine(first + kPlane), 3);
+      return _mm512_and_si512(top5, Select(top3, LoadLine(first), low));
+    } else {
+      const __m512i middle = _mm512_srli_epi32(LoadLine(planes + kPlane), 1);
+      const __m512i low = _mm512_srli_epi32(LoadLine(planes + 3 * kPlane), 2);
+      const __m512i both = Select(_mm512_set1_epi8(0x10), middle, low);
+      return _mm512_and_si512(top5, Select(top3, LoadLine(planes + 4 * kPlane), both));
+    }
   }
 }
 

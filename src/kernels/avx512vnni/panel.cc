@@ -1,5 +1,5 @@
-// Q4_K and Q6_K weights requantised to int8, one scale per row and 128 columns, then multiplied as plain int8 matrices:
-// the path for many tokens, at nine tenths of the machine's integer peak.
+// Q4_K, Q5_K and Q6_K weights requantised to int8, one scale per row and 128 columns, then multiplied as plain int8
+// matrices: the path for many tokens, at nine tenths of the machine's integer peak.
 //
 // Two panels x 256 columns are converted into 8 KB of L1 and used for every token before the next 256 columns. Weights
 // are kept as unsigned bytes w + 128; accumulators start from the record's -128 * sum, which takes the offset out
@@ -57,8 +57,9 @@ TENFOLD_INLINE void SetScales(__m512 (&bound)[2], int r, Converted<R>* out, __m5
   _mm512_store_ps(out->scale[r], _mm512_mul_ps(bound[1], _mm512_set1_ps(1.0f / 127)));
 }
 
-template <int R>
-TENFOLD_INLINE void ConvertQ4K(const uint8_t* sb, int r, Converted<R>* out) {
+// The factors of the 8 sub-blocks of a Q4_K or Q5_K super-block with quants of at most kMost, and its scales.
+template <int R, int kMost>
+TENFOLD_INLINE void AffineFactors(const uint8_t* sb, int r, Converted<R>* out, Affine (&f)[8]) {
   Q4KScaleBytes bytes;
   DecodeQ4KScales(sb, &bytes);
   const __m512 d = LoadHalves(sb);
@@ -69,32 +70,63 @@ TENFOLD_INLINE void ConvertQ4K(const uint8_t* sb, int r, Converted<R>* out) {
   for (int j = 0; j < 8; ++j) {
     scale[j] = _mm512_mul_ps(BytesToFloats(bytes.scale + 16 * j), d);
     min[j] = _mm512_mul_ps(BytesToFloats(bytes.min + 16 * j), dmin);
-    const __m512 top = _mm512_fmsub_ps(scale[j], _mm512_set1_ps(15), min[j]);
+    const __m512 top = _mm512_fmsub_ps(scale[j], _mm512_set1_ps(kMost), min[j]);
     bound[j / 4] = _mm512_max_ps(bound[j / 4], _mm512_max_ps(_mm512_abs_ps(top), _mm512_abs_ps(min[j])));
   }
   SetScales<R>(bound, r, out, inverse);
-  const auto factors = [&](int j) {
-    const __m512 by = inverse[j / 4];
-    const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(min[j], by));
-    return Affine{Twice(_mm512_cvtps_epi32(_mm512_mul_ps(scale[j], by))),
-                  Twice(_mm512_sub_epi32(_mm512_set1_epi32(kOffsetAndHalf), b))};
-  };
-  const __m512i low4 = _mm512_set1_epi16(15);
   TENFOLD_UNROLL
-  for (int g = 0; g < 4; ++g) {
-    const Affine low = factors(2 * g);
-    const Affine high = factors(2 * g + 1);
-    TENFOLD_UNROLL
-    for (int quad = 0; quad < 8; ++quad) {
-      const __m512i q = LoadLine(sb + kQ4KQuants + (8 * g + quad) * kLine);
-      const __m512i q4 = _mm512_srli_epi16(q, 4);
-      const __m512i q8 = _mm512_srli_epi16(q, 8);
-      _mm512_store_si512(out->w[16 * g + quad][r], Convert(_mm512_and_si512(q, low4), _mm512_and_si512(q8, low4), low));
-      _mm512_store_si512(out->w[16 * g + 8 + quad][r],
-                         Convert(_mm512_and_si512(q4, low4), _mm512_srli_epi16(q, 12), high));
-    }
+  for (int j = 0; j < 8; ++j) {
+    const __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(min[j], inverse[j / 4]));
+    f[j].a = Twice(_mm512_cvtps_epi32(_mm512_mul_ps(scale[j], inverse[j / 4])));
+    f[j].b = Twice(_mm512_sub_epi32(_mm512_set1_epi32(kOffsetAndHalf), b));
   }
 }
+
+struct Q4K {
+  static constexpr int kBytes = kQ4KBlockBytes;
+  template <int R>
+  TENFOLD_INLINE void ConvertTo(const uint8_t* sb, int r, Converted<R>* out) {
+    Affine f[8];
+    AffineFactors<R, 15>(sb, r, out, f);
+    const __m512i low4 = _mm512_set1_epi16(15);
+    TENFOLD_UNROLL
+    for (int g = 0; g < 4; ++g) {
+      TENFOLD_UNROLL
+      for (int quad = 0; quad < 8; ++quad) {
+        const __m512i q = LoadLine(sb + kQ4KQuants + (8 * g + quad) * kLine);
+        const __m512i q4 = _mm512_srli_epi16(q, 4);
+        const __m512i q8 = _mm512_srli_epi16(q, 8);
+        _mm512_store_si512(out->w[16 * g + quad][r],
+                           Convert(_mm512_and_si512(q, low4), _mm512_and_si512(q8, low4), f[2 * g]));
+        _mm512_store_si512(out->w[16 * g + 8 + quad][r],
+                           Convert(_mm512_and_si512(q4, low4), _mm512_srli_epi16(q, 12), f[2 * g + 1]));
+      }
+    }
+  }
+};
+
+struct Q5K {
+  static constexpr int kBytes = kQ5KBlockBytes;
+  template <int R>
+  TENFOLD_INLINE void ConvertTo(const uint8_t* sb, int r, Converted<R>* out) {
+    Affine f[8];
+    AffineFactors<R, 31>(sb, r, out, f);
+    for (int j = 0; j < 5; ++j) ConvertSubBlock<R, 0>(sb, j, r, f[j], out);
+    for (int j = 5; j < 7; ++j) ConvertSubBlock<R, 1>(sb, j, r, f[j], out);
+    ConvertSubBlock<R, 2>(sb, 7, r, f[7], out);
+  }
+
+  template <int R, int kClass>
+  TENFOLD_INLINE void ConvertSubBlock(const uint8_t* sb, int j, int r, Affine f, Converted<R>* out) {
+    constexpr int kShift = kClass == 0 ? 0 : 3;  // classes 1 and 2 come as 8 times their value
+    TENFOLD_UNROLL
+    for (int quad = 0; quad < 8; ++quad) {
+      const __m512i q = LoadQ5K<kClass>(sb + kQ5KQuants + quad * kLine, j);
+      const __m512i even = _mm512_and_si512(_mm512_srli_epi16(q, kShift), _mm512_set1_epi16(31));
+      _mm512_store_si512(out->w[8 * j + quad][r], Convert(even, _mm512_srli_epi16(q, 8 + kShift), f));
+    }
+  }
+};
 
 // Quarter Q of half h. f: of its two sub-blocks.
 template <int R, int Q>
@@ -205,15 +237,15 @@ void AddTokens(const Converted<R>& w, const uint8_t* records, int64_t tokens, fl
   }
 }
 
-template <int R>
-void RunQ4K(const TileArgs& a) {
+template <class Format, int R>
+void RunAffine(const TileArgs& a) {
   std::memset(a.c, 0, static_cast<size_t>(a.tokens) * R * kRows * sizeof(float));
   Converted<R> w;
   for (int64_t kb = 0; kb < a.cols / 256; ++kb) {
     for (int r = 0; r < R; ++r) {
-      const uint8_t* sb = a.w + static_cast<size_t>(r) * a.panel_bytes + kb * kQ4KBlockBytes;
-      for (int line = 0; line < kQ4KBlockBytes / kLine; ++line) Prefetch(sb + kQ4KBlockBytes + line * kLine);
-      ConvertQ4K<R>(sb, r, &w);
+      const uint8_t* sb = a.w + static_cast<size_t>(r) * a.panel_bytes + kb * Format::kBytes;
+      for (int line = 0; line < Format::kBytes / kLine; ++line) Prefetch(sb + Format::kBytes + line * kLine);
+      Format::template ConvertTo<R>(sb, r, &w);
     }
     AddTokens<R>(w, a.records + static_cast<size_t>(kb) * a.block_stride, a.tokens, a.c);
   }
@@ -236,7 +268,8 @@ void RunQ6K(const TileArgs& a) {
 
 }  // namespace
 
-void PanelQ4K(const TileArgs& a) { return a.panels == 2 ? RunQ4K<2>(a) : RunQ4K<1>(a); }
+void PanelQ4K(const TileArgs& a) { return a.panels == 2 ? RunAffine<Q4K, 2>(a) : RunAffine<Q4K, 1>(a); }
+void PanelQ5K(const TileArgs& a) { return a.panels == 2 ? RunAffine<Q5K, 2>(a) : RunAffine<Q5K, 1>(a); }
 void PanelQ6K(const TileArgs& a) { return a.panels == 2 ? RunQ6K<2>(a) : RunQ6K<1>(a); }
 
 }  // namespace tenfold::kernels::avx512vnni

@@ -1,4 +1,4 @@
-// Q4_K and Q6_K weights times int8 activations with vpdpbusd on 8 rows, exact for every number of tokens.
+// Q4_K, Q5_K and Q6_K weights times int8 activations with vpdpbusd on 8 rows, exact for every number of tokens.
 //
 // Per sub-block the products of a row and a token are summed in an int32 lane, turned to float and scaled; per 128
 // columns the activation scale joins. The 32 that Q6_K subtracts is taken out by the value the lanes start from.
@@ -58,6 +58,16 @@ TENFOLD_YMM_INLINE void AddHalf(const Sums<M>& sums, const uint8_t* records, int
 }
 
 struct Q4K {
+  static constexpr int kBytes = kQ4KBlockBytes;
+  TENFOLD_YMM_INLINE void Unpack(const uint8_t* sb, Quants* out) { UnpackQ4K(sb, out); }
+};
+struct Q5K {
+  static constexpr int kBytes = kQ5KBlockBytes;
+  TENFOLD_YMM_INLINE void Unpack(const uint8_t* sb, Quants* out) { UnpackQ5K(sb, out); }
+};
+
+template <class Format>
+struct AffineK {
   static constexpr int kMaxGroup = 4;
   struct alignas(64) Block {
     Quants quants;
@@ -70,8 +80,8 @@ struct Q4K {
   static void Begin(const uint8_t*, TokenGroup<M>*) {}
 
   static void Prepare(const uint8_t* panel, int64_t kb, int64_t, Block* out) {
-    const uint8_t* const sb = panel + kb * kQ4KBlockBytes;
-    PrefetchLines(sb + 2 * kQ4KBlockBytes, kQ4KBlockBytes);
+    const uint8_t* const sb = panel + kb * Format::kBytes;
+    PrefetchLines(sb + 2 * Format::kBytes, Format::kBytes);
     Q4KScaleBytes bytes;
     DecodeQ4KScales(sb, &bytes);
     DecodeQ4KMins(sb, bytes, out->min);
@@ -81,7 +91,7 @@ struct Q4K {
         _mm256_store_ps(out->scale[j] + 8 * r, _mm256_mul_ps(BytesToFloats(bytes.scale[j] + 8 * r), d[r]));
       }
     }
-    UnpackQ4K(sb, &out->quants);
+    Format::Unpack(sb, &out->quants);
   }
 
   template <int M>
@@ -149,7 +159,8 @@ struct Q6K {
 
 }  // namespace
 
-void DirectQ4K(const TileArgs& a) { RunK<Q4K>(a); }
+void DirectQ4K(const TileArgs& a) { RunK<AffineK<Q4K>>(a); }
+void DirectQ5K(const TileArgs& a) { RunK<AffineK<Q5K>>(a); }
 void DirectQ6K(const TileArgs& a) { RunK<Q6K>(a); }
 
 }  // namespace tenfold::kernels::avxvnni

@@ -8,10 +8,15 @@ namespace tenfold::kernels::avxvnni {
 
 // Contracts: TileFn in kernels/matmul_kernels.h.
 void DirectQ8_0(const TileArgs& args);
+void DirectQ4_0(const TileArgs& args);
+void DirectQ4_1(const TileArgs& args);
+void DirectInt8By32(const TileArgs& args);
+void DirectInt8By32Offset(const TileArgs& args);
+void DirectInt8By16(const TileArgs& args);
+void DirectInt8By16Offset(const TileArgs& args);
 void DirectQ4K(const TileArgs& args);
+void DirectQ5K(const TileArgs& args);
 void DirectQ6K(const TileArgs& args);
-void PanelQ4K(const TileArgs& args);
-void PanelQ6K(const TileArgs& args);
 
 // acc[lane] += sum over 4 of u8[lane][i] * s8[lane][i]. In assembly because GCC 12 copies the accumulator around the
 // intrinsic; the prefix asks for the VEX form, which CPUs without AVX-512 have.

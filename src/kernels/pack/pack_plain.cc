@@ -1,4 +1,4 @@
-// Q8_0, F16 and F32 rows to panels of 16, and a Q8_0 block back.
+// Q8_0, Q4_0, Q4_1, F16, BF16 and F32 rows to panels of 16, and a block of the first three back.
 #include <cstring>
 
 #include "kernels/pack/layout.h"
@@ -10,6 +10,36 @@ namespace {
 using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
 
 constexpr int kGgufQ8Bytes = 34;
+
+// Blocks of `scale_bytes` bytes of halves and 16 bytes of nibbles, as Q4_0 and Q4_1 are. header_bytes: of the panel's
+// scales, [block][half][row].
+void PackNibbles(const uint8_t* src, int64_t rows, int64_t blocks, int scale_bytes, size_t header_bytes,
+                 uint8_t* panel) {
+  uint8_t* body = panel + header_bytes;
+  // Zero scales make whatever nibbles they meet zero.
+  std::memset(panel, 0, rows < kRows ? header_bytes + static_cast<size_t>(blocks) * kQ4BlockBytes : header_bytes);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t b = 0; b < blocks; ++b, src += scale_bytes + 16) {
+      for (int h = 0; h < scale_bytes / 2; ++h) {
+        std::memcpy(panel + 16 * scale_bytes * b + 32 * h + 2 * r, src + 2 * h, 2);
+      }
+      for (int quad = 0; quad < 4; ++quad) {
+        std::memcpy(body + b * kQ4BlockBytes + kLine * quad + 4 * r, src + scale_bytes + 4 * quad, 4);
+      }
+    }
+  }
+}
+
+void UnpackNibbles(const uint8_t* panel, int64_t row, int64_t block, int scale_bytes, size_t header_bytes,
+                   uint8_t* gguf) {
+  const uint8_t* body = panel + header_bytes + block * kQ4BlockBytes;
+  for (int h = 0; h < scale_bytes / 2; ++h) {
+    std::memcpy(gguf + 2 * h, panel + 16 * scale_bytes * block + 32 * h + 2 * row, 2);
+  }
+  for (int quad = 0; quad < 4; ++quad) {
+    std::memcpy(gguf + scale_bytes + 4 * quad, body + kLine * quad + 4 * row, 4);
+  }
+}
 
 uint32_t FlipSigns(uint32_t quad) { return quad ^ 0x80808080u; }
 
@@ -44,6 +74,19 @@ void UnpackBlockQ8_0(const uint8_t* panel, int64_t cols, int64_t row, int64_t bl
     q = FlipSigns(q);
     std::memcpy(gguf + 2 + 4 * quad, &q, 4);
   }
+}
+
+void PackQ4_0(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
+  PackNibbles(src, rows, cols / 32, 2, ScaleHeaderBytes(cols / 32), panel);
+}
+void PackQ4_1(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
+  PackNibbles(src, rows, cols / 32, 4, static_cast<size_t>(cols / 32) * kQ41ScaleBytes, panel);
+}
+void UnpackBlockQ4_0(const uint8_t* panel, int64_t cols, int64_t row, int64_t block, uint8_t* gguf) {
+  UnpackNibbles(panel, row, block, 2, ScaleHeaderBytes(cols / 32), gguf);
+}
+void UnpackBlockQ4_1(const uint8_t* panel, int64_t cols, int64_t row, int64_t block, uint8_t* gguf) {
+  UnpackNibbles(panel, row, block, 4, static_cast<size_t>(cols / 32) * kQ41ScaleBytes, gguf);
 }
 
 void PackFloats(const uint8_t* src, int64_t rows, int64_t cols, int elem_bytes, uint8_t* panel) {

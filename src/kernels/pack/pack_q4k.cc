@@ -17,6 +17,15 @@ constexpr int kGgufQuants = 16;
 
 // One GGUF block into lane `row` of a panel super-block.
 void PackLane(const uint8_t* gguf, int64_t row, uint8_t* sb) {
+  PackKHeader(gguf, row, sb);
+  for (int quad = 0; quad < 32; ++quad) {
+    std::memcpy(sb + kQ4KQuants + kLine * quad + 4 * row, gguf + kGgufQuants + 4 * quad, 4);
+  }
+}
+
+}  // namespace
+
+void PackKHeader(const uint8_t* gguf, int64_t row, uint8_t* sb) {
   std::memcpy(sb + 2 * row, gguf, 2);
   std::memcpy(sb + 32 + 2 * row, gguf + 2, 2);
   for (int p = 0; p < 4; ++p) {
@@ -27,12 +36,7 @@ void PackLane(const uint8_t* gguf, int64_t row, uint8_t* sb) {
     sb[kQ4KHighBits + 16 * p + row] =
         static_cast<uint8_t>((a.scale >> 4) | ((b.scale >> 4) << 2) | ((a.min >> 4) << 4) | ((b.min >> 4) << 6));
   }
-  for (int quad = 0; quad < 32; ++quad) {
-    std::memcpy(sb + kQ4KQuants + kLine * quad + 4 * row, gguf + kGgufQuants + 4 * quad, 4);
-  }
 }
-
-}  // namespace
 
 void PackQ4K(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
   const int64_t blocks = cols / 256;
@@ -42,8 +46,7 @@ void PackQ4K(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
   }
 }
 
-void UnpackBlockQ4K(const uint8_t* panel, int64_t row, int64_t block, uint8_t* gguf) {
-  const uint8_t* sb = panel + block * kQ4KBlockBytes;
+void UnpackKHeader(const uint8_t* sb, int64_t row, uint8_t* gguf) {
   std::memcpy(gguf, sb + 2 * row, 2);
   std::memcpy(gguf + 2, sb + 32 + 2 * row, 2);
   tensor::KScale scales[8];
@@ -57,6 +60,11 @@ void UnpackBlockQ4K(const uint8_t* panel, int64_t row, int64_t block, uint8_t* g
                      static_cast<uint8_t>((m >> 4) | ((high >> 6) << 4))};
   }
   tensor::PackKScales(scales, gguf + kGgufScales);
+}
+
+void UnpackBlockQ4K(const uint8_t* panel, int64_t row, int64_t block, uint8_t* gguf) {
+  const uint8_t* sb = panel + block * kQ4KBlockBytes;
+  UnpackKHeader(sb, row, gguf);
   for (int quad = 0; quad < 32; ++quad) {
     std::memcpy(gguf + kGgufQuants + 4 * quad, sb + kQ4KQuants + kLine * quad + 4 * row, 4);
   }

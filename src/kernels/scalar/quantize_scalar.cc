@@ -65,7 +65,9 @@ void Quantize8(const float* x, int64_t cols, uint8_t* records, size_t block_stri
     for (int j = 0; j < blocks; ++j) {
       auto* q = reinterpret_cast<int8_t*>(records) + 32 * j;
       Put(records, kRecord8Scale, j, QuantizeBlock(x + begin + 32 * j, 32, AbsMax(x + begin + 32 * j, 32), q));
-      Put(records, kRecord8Off, j, -128 * Sum(q, 32));
+      const int32_t off[2] = {-128 * Sum(q, 16), -128 * Sum(q + 16, 16)};
+      Put(records, kRecord8Off, j, off[0] + off[1]);
+      for (int s = 0; s < 2; ++s) Put(records, kRecord8Off16, 2 * j + s, off[s]);
     }
   }
 }
