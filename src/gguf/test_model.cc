@@ -1,7 +1,9 @@
 // Builds the tiny model: hyperparameters, vocabulary, then tensors in the order real converters write them.
 #include "gguf/test_model.h"
 
+#include <cctype>
 #include <cmath>
+#include <optional>
 #include <random>
 #include <string_view>
 #include <utility>
@@ -151,16 +153,40 @@ class TinyModel {
   }
   DType HeadType() const { return o_.types == "q4_k_m" ? DType::kQ6_K : UniformType(); }
 
+  // The type that o_.types names in lower case.
   DType UniformType() const {
-    if (o_.types == "f32") return DType::kF32;
-    if (o_.types == "f16") return DType::kF16;
-    if (o_.types == "q8_0") return DType::kQ8_0;
-    if (o_.types == "q6_k") return DType::kQ6_K;
-    TENFOLD_CHECK(false, "a tiny model's types are f32, f16, q8_0, q6_k or q4_k_m");
+    for (uint32_t id = 0; id < 64; ++id) {
+      const std::optional<tensor::DTypeTraits> traits = tensor::TraitsOf(id);
+      if (!traits || !tensor::HasQuantizer(static_cast<DType>(id))) continue;
+      std::string name(traits->name);
+      for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      if (name == o_.types) return static_cast<DType>(id);
+    }
+    TENFOLD_CHECK(false, "a tiny model's types are q4_k_m or one type with a quantiser");
+  }
+
+  // What quantisers write where rows are no multiple of 256.
+  static DType ForColumns(DType type, uint64_t cols) {
+    if (cols % tensor::TraitsOf(type).block_elems == 0) return type;
+    switch (type) {
+      case DType::kQ2_K:
+      case DType::kQ3_K:
+      case DType::kIQ4_XS:
+        return DType::kIQ4_NL;
+      case DType::kQ4_K:
+        return DType::kQ5_0;
+      case DType::kQ5_K:
+        return DType::kQ5_1;
+      case DType::kQ6_K:
+        return DType::kQ8_0;
+      default:
+        return type;
+    }
   }
 
   // (rows, cols) of Gaussian weights; dims are written {cols, rows}.
-  void AddMatrix(const std::string& name, uint64_t cols, uint64_t rows, DType type, double spread) {
+  void AddMatrix(const std::string& name, uint64_t cols, uint64_t rows, DType wanted, double spread) {
+    const DType type = ForColumns(wanted, cols);
     std::normal_distribution<float> normal(0.0f, static_cast<float>(spread));
     const size_t row_bytes = tensor::RowBytes(type, cols);
     std::vector<float> row(cols);

@@ -12,12 +12,14 @@ namespace tenfold::gguf {
 
 struct TinyModelOptions {
   std::string architecture = "qwen3";  // "qwen3" (with QK-norm), "qwen2" (with QKV biases) or "llama"
-  // "f32", "f16", "q8_0", "q6_k", or "q4_k_m": Q4_K with Q6_K for the output head (the embedding when tied) and for
-  // attn_v and ffn_down of the layers that the usual Q4_K_M recipe picks. Norms are always F32.
+  // The name in lower case of a type with a quantiser ("f32", "bf16", "q4_0", "iq4_xs" ...), or "q4_k_m": Q4_K with
+  // Q6_K for the output head (the embedding when tied) and for attn_v and ffn_down of the layers that the usual Q4_K_M
+  // recipe picks. Matrices whose rows are no multiple of 256 fall back as in quantised files: Q4_K to Q5_0, Q5_K to
+  // Q5_1, Q6_K to Q8_0, Q2_K, Q3_K and IQ4_XS to IQ4_NL. Norms are always F32.
   std::string types = "q8_0";
   uint32_t n_layers = 2;
-  uint32_t d_model = 256;  // rows must be whole blocks: d_model, n_heads * head_dim and ffn are multiples of 256 for
-  uint32_t n_heads = 4;    // q4_k_m and q6_k, of 32 for q8_0
+  uint32_t d_model = 256;  // rows must be whole blocks: d_model, n_heads * head_dim and ffn are multiples of 32 but for
+  uint32_t n_heads = 4;    // the float types
   uint32_t n_kv_heads = 2;
   uint32_t head_dim = 64;
   uint32_t ffn = 512;

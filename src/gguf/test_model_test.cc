@@ -28,7 +28,7 @@ double Rms(const std::vector<uint8_t>& bytes, const TensorInfo& info) {
 
 TEST(TinyModel, EveryArchitectureAndTypeParsesWithSaneWeights) {
   for (const char* architecture : {"qwen2", "qwen3", "llama"}) {
-    for (const char* types : {"f32", "f16", "q8_0", "q6_k", "q4_k_m"}) {
+    for (const char* types : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q5_k", "q6_k", "q4_k_m"}) {
       SCOPED_TRACE(std::string(architecture) + " " + types);
       const std::vector<uint8_t> bytes =
           MakeTinyModel({.architecture = architecture, .types = types, .vocab = 300, .tied = false});
@@ -61,6 +61,17 @@ TEST(TinyModel, Q4KMMixesTypesAsTheRecipeSays) {
     if (file.FindTensor(blk + "attn_v.weight")->type == DType::kQ6_K) wide.insert(i);
   }
   EXPECT_EQ(wide, (std::set<int>{0, 3, 6, 7}));
+}
+
+TEST(TinyModel, OddWidthsFallBackAsInQuantisedFiles) {
+  const std::pair<const char*, DType> kFallbacks[] = {{"q4_k_m", DType::kQ5_0}, {"q5_k", DType::kQ5_1},
+                                                      {"q6_k", DType::kQ8_0},   {"q2_k", DType::kIQ4_NL},
+                                                      {"q3_k", DType::kIQ4_NL}, {"iq4_xs", DType::kIQ4_NL}};
+  for (const auto& [types, fallback] : kFallbacks) {
+    const File file = File::Parse(MakeTinyModel({.types = types, .n_layers = 3, .ffn = 288, .vocab = 300})).value();
+    EXPECT_EQ(file.FindTensor("blk.1.ffn_down.weight")->type, fallback) << types;
+    EXPECT_NE(file.FindTensor("blk.1.ffn_up.weight")->type, fallback) << types;
+  }
 }
 
 TEST(TinyModel, VocabularyCoversEveryByteAndEndsInControls) {
@@ -107,8 +118,9 @@ TEST(TinyModel, TheSeedDecidesTheBytes) {
 
 TEST(TinyModelDeathTest, ContradictoryOptionsAreATestsBug) {
   EXPECT_DEATH(MakeTinyModel({.architecture = "mamba"}), "qwen3 or llama");
-  EXPECT_DEATH(MakeTinyModel({.types = "q2_k"}), "types are");
-  EXPECT_DEATH(MakeTinyModel({.types = "q6_k", .d_model = 128}), "whole number of blocks");
+  EXPECT_DEATH(MakeTinyModel({.types = "q8_k"}), "types are");
+  EXPECT_DEATH(MakeTinyModel({.types = "q6_k", .d_model = 120, .n_heads = 2, .head_dim = 60}),
+               "whole number of blocks");
 }
 
 }  // namespace
