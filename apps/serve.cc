@@ -67,6 +67,7 @@ engine::Options EngineOptions(const config::Settings& s) {
   options.max_step_tokens = s.batch_size;
   options.max_running = s.parallel;
   options.mlock = s.mlock;
+  options.mmap = s.mmap;
   options.exact = s.exact;
   return options;
 }

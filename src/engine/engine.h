@@ -29,6 +29,7 @@ struct Options {
   int64_t max_running = 10;       // requests computed together (-np)
   uint64_t kv_bytes = 0;          // KV pool; 0: max_running full contexts, at most half of the memory that is free
   bool mlock = false;
+  bool mmap = true;    // false: the file is read into memory instead of mapped
   bool exact = false;  // results independent of batch, chunking and threads
   std::string isa{};   // empty: TENFOLD_ISA or the widest
 };

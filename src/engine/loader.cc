@@ -13,12 +13,15 @@
 #include "kv/block_pool.h"
 #include "platform/available_memory.h"
 #include "platform/memory.h"
+#include "platform/memory_lock.h"
 
 namespace tenfold::engine {
 namespace {
 
 constexpr int64_t kDefaultMaxContext = 8192;
 constexpr int32_t kMostPages = 1 << 24;  // 268 million tokens; page ids stay far inside 32 bits
+
+constexpr double kReadShare = 0.5;  // of the load, where the file is read before its weights are packed
 
 double GiB(uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0); }
 
@@ -37,16 +40,17 @@ Result<int64_t> ChosenContext(const Options& options, const model::Config& confi
 }
 
 // Pages for every running request's full context, but at most half of the memory that will be free once the weights are
-// there, and never less than one full context.
+// there, and never less than one full context. `returning_bytes`: memory that packing the weights will give back.
 Result<int32_t> ChosenPages(const Options& options, const model::Config& config, int64_t max_context,
-                            uint64_t weight_bytes) {
+                            uint64_t weight_bytes, uint64_t returning_bytes) {
   const uint64_t page_bytes = model::KvStore::PageBytes(config);
   const uint64_t one_context = static_cast<uint64_t>(kv::PagesFor(max_context));
   uint64_t pages = options.kv_bytes / page_bytes;
   if (options.kv_bytes == 0) {
     pages = one_context * static_cast<uint64_t>(options.max_running);
-    const uint64_t available = platform::AvailableMemoryBytes();
-    if (available > 0) {
+    const uint64_t free_bytes = platform::AvailableMemoryBytes();
+    if (free_bytes > 0) {
+      const uint64_t available = free_bytes + returning_bytes;
       const uint64_t left = available > weight_bytes ? available - weight_bytes : 0;
       if (left < one_context * page_bytes) {
         return Error{
@@ -112,7 +116,11 @@ void LockWeights(const model::Model& model, Optimization& optimization) {
   optimization.mlock_got = lock.reason.empty();
   optimization.mlock_locked_bytes = lock.locked_bytes;
   optimization.mlock_reason = lock.reason;
-  if (!lock.reason.empty()) Log(LogLevel::kWarn, fmt::format("mlock: {}", lock.reason));
+  if (lock.reason.empty()) {
+    Log(LogLevel::kInfo, fmt::format("mlock: all {:.2f} GiB of weights are locked in memory", GiB(lock.locked_bytes)));
+  } else {
+    Log(LogLevel::kWarn, fmt::format("mlock: {}", lock.reason));
+  }
 }
 
 // One token through every layer: pages in the last of the memory, so that the first request does not pay for it, and
@@ -128,27 +136,41 @@ Status WarmUp(model::Model& model) {
                "the first computed token has no finite logit: the weights are damaged, fetch the file again"};
 }
 
+// Read instead of mapped, the file is there as a whole before the first tensor is packed: about half of the load.
+Result<gguf::ModelFile> OpenModel(const Options& options, const LoadReport& report) {
+  if (options.mmap) return gguf::ModelFile::Open(options.model_path);
+  double shown = 0;  // never goes back where a second part begins
+  return gguf::ModelFile::Open(options.model_path, [&](const std::string& path) {
+    return platform::MappedFile::Read(path, [&](uint64_t done, uint64_t total) {
+      shown = std::max(shown, kReadShare * static_cast<double>(done) / static_cast<double>(total));
+      return report("reading file", shown);
+    });
+  });
+}
+
 Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool, const LoadReport& report) {
   report("reading metadata", 0);
   TENFOLD_TRY(const kernels::Isa isa, ChosenIsa(options));
-  TENFOLD_TRY(const gguf::ModelFile model_file, gguf::ModelFile::Open(options.model_path));
+  TENFOLD_TRY(const gguf::ModelFile model_file, OpenModel(options, report));
   const gguf::File& file = model_file.file();
   TENFOLD_TRY(const model::Config config, model::ReadConfig(file));
   TENFOLD_TRY_STATUS(model::CheckTensors(file, config));  // before anything is sized by what the metadata claims
   TENFOLD_TRY(const int64_t max_context, ChosenContext(options, config));
 
-  report("building tokenizer", 0);
+  const double begun = options.mmap ? 0 : kReadShare;
+  report("building tokenizer", begun);
   TENFOLD_TRY(std::shared_ptr<ModelInfo> info,
               DescribeModel(options, file, config, model_file.size_bytes(), max_context));
 
   LoadedModel loaded;
-  TENFOLD_TRY(loaded.kv_pages, ChosenPages(options, config, max_context, TensorBytes(file)));
+  TENFOLD_TRY(loaded.kv_pages,
+              ChosenPages(options, config, max_context, TensorBytes(file), options.mmap ? 0 : TensorBytes(file)));
   const model::ModelOptions model_options{isa, options.exact ? kernels::Precision::kExact : kernels::Precision::kFast};
   TENFOLD_TRY(
       loaded.model,
       model::Model::Load(model_file, config, model_options, loaded.kv_pages, pool, [&](uint64_t done, uint64_t total) {
         const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
-        return report("packing weights", share);
+        return report("packing weights", begun + (1 - begun) * share);
       }));
   const platform::HugeBuffer& arena = loaded.model->weights().arena;
   loaded.optimization = {.isa = std::string(kernels::NameOf(isa)),
@@ -157,6 +179,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
                          .n_batch = options.max_step_tokens,
                          .parallel = options.max_running,
                          .exact = options.exact,
+                         .mmap = options.mmap,
                          .mlock_asked = options.mlock,
                          .mlock_reason = "",
                          .huge_pages = arena.asked_huge_pages() && platform::HugePagesAllowed(),

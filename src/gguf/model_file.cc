@@ -56,9 +56,9 @@ Error InPart(const Error& error, const std::string& path, uint64_t number, uint6
 
 }  // namespace
 
-Result<ModelFile> ModelFile::Open(const std::string& path) {
+Result<ModelFile> ModelFile::Open(const std::string& path, const Opener& open) {
   ModelFile model;
-  TENFOLD_TRY(platform::MappedFile first_map, platform::MappedFile::Open(path));
+  TENFOLD_TRY(platform::MappedFile first_map, open(path));
   TENFOLD_TRY(File first, File::Parse(first_map.bytes()));
   TENFOLD_TRY(const std::optional<SplitKeys> keys, ReadSplitKeys(first));
   model.maps_.push_back(std::move(first_map));
@@ -70,7 +70,7 @@ Result<ModelFile> ModelFile::Open(const std::string& path) {
   std::vector<File> parts;
   parts.push_back(std::move(first));
   for (size_t i = 1; i < paths.size(); ++i) {
-    auto map = platform::MappedFile::Open(paths[i]);
+    auto map = open(paths[i]);
     if (!map.ok()) return InPart(map.error(), paths[i], i + 1, keys->count);
     auto part = File::Parse(map->bytes());
     if (!part.ok()) return InPart(part.error(), paths[i], i + 1, keys->count);

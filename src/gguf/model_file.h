@@ -1,7 +1,8 @@
-// A model on disk, in one file or in several: everything mapped, one index over all of it.
+// A model on disk, in one file or in several: everything mapped (or read), one index over all of it.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,7 +19,9 @@ class ModelFile {
   // path: a whole model, or the first part of a split one, whose other parts lie beside it. Touches headers only.
   // Errors as File::Parse; those about a part name its path. kInvalidArgument with the right path for a later part,
   // kNotFound for a missing one, kCorrupt for parts that were swapped, doubled or mixed.
-  static Result<ModelFile> Open(const std::string& path);
+  // `open`: how each part is brought into memory.
+  using Opener = std::function<Result<platform::MappedFile>(const std::string& path)>;
+  static Result<ModelFile> Open(const std::string& path, const Opener& open = platform::MappedFile::Open);
 
   const File& file() const { return file_; }
   uint64_t parts() const { return maps_.size(); }

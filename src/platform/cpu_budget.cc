@@ -65,6 +65,7 @@ std::set<int> AskKernelForCpus() {
   return cpus;
 }
 
+// The affinity mask. The kernel keeps it inside the cgroup's cpuset, v1 or v2, so that no cpuset file is read.
 std::set<int> AllowedCpus(const std::string& root) {
   if (root.empty()) return AskKernelForCpus();
   constexpr std::string_view kField = "Cpus_allowed_list:";
@@ -165,7 +166,8 @@ double TightestQuota(const std::string& root) {
     std::string path = CgroupPath(root, hierarchy.v2).value_or("/");
     // In a container the path may be told from the host's root while the mount shows only our part of the tree.
     const std::string& top = hierarchy.cgroup_root;
-    if (top != "/" && path.compare(0, top.size(), top) == 0) path.erase(0, top.size());
+    const bool below = path == top || path.starts_with(top + "/");
+    if (top != "/" && below) path.erase(0, top.size());
     if (path.find("..") != std::string::npos) path.clear();  // outside of our cgroup namespace
     while (true) {
       while (!path.empty() && path.back() == '/') path.pop_back();

@@ -175,6 +175,65 @@ TEST_F(FakeRoot, QuotaV1) {
   EXPECT_EQ(Detect().threads, 2);
 }
 
+TEST_F(FakeRoot, ACgroupWhoseNameOnlyBeginsLikeTheMountsIsNotBelowIt) {
+  AllowCpus("0-7");
+  MountV2("/docker/abc");
+  Write("/proc/self/cgroup", "0::/docker/abcdef");
+  Write("/sys/fs/cgroup/cpu.max", "300000 100000");
+  Write("/sys/fs/cgroupdef/cpu.max", "100000 100000");  // where cutting the name would lead
+  EXPECT_EQ(Detect().quota_cpus, 3);
+}
+
+TEST_F(FakeRoot, NestedQuotasV1TakeTheTightestAndHalfACoreIsOneThread) {
+  AllowCpus("0-7");
+  Write("/proc/self/mountinfo", "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu");
+  Write("/proc/self/cgroup", "2:cpu:/pod/box");
+  const auto limit = [&](const std::string& folder, const char* quota_us) {
+    Write("/sys/fs/cgroup/cpu" + folder + "/cpu.cfs_quota_us", quota_us);
+    Write("/sys/fs/cgroup/cpu" + folder + "/cpu.cfs_period_us", "100000");
+  };
+  limit("", "-1");
+  limit("/pod", "-1");
+  limit("/pod/box", "600000");
+  EXPECT_EQ(Detect().threads, 6);
+  limit("/pod", "390000");
+  EXPECT_EQ(Detect().quota_cpus, 3.9);
+  EXPECT_EQ(Detect().threads, 3);
+  limit("/pod/box", "50000");
+  EXPECT_EQ(Detect().quota_cpus, 0.5);
+  EXPECT_EQ(Detect().threads, 1);
+}
+
+// A machine that mounts both, as during the move from one to the other: either may hold the limit.
+TEST_F(FakeRoot, V1AndV2Together) {
+  AllowCpus("0-7");
+  Write("/proc/self/mountinfo",
+        "30 31 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+        "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu");
+  Write("/proc/self/cgroup", "2:cpu:/a\n0::/b");
+  Write("/sys/fs/cgroup/unified/b/cpu.max", "500000 100000");
+  EXPECT_EQ(Detect().threads, 5);
+  Write("/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "400000");
+  Write("/sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000");
+  EXPECT_EQ(Detect().threads, 4);
+}
+
+// Eight cores with two threads each, a cpuset of three whole cores and one half, and a quota of six CPUs: four cores.
+TEST_F(FakeRoot, CpuSetSiblingsAndQuotaTogether) {
+  for (int cpu = 0; cpu < 16; ++cpu) Siblings(cpu, std::to_string(cpu % 8) + "," + std::to_string(cpu % 8 + 8));
+  AllowCpus("0-3,8-10");
+  MountV2();
+  Write("/proc/self/cgroup", "0::/box");
+  Write("/sys/fs/cgroup/box/cpu.max", "600000 100000");
+  EXPECT_EQ(Detect().logical_cpus, 7);
+  EXPECT_EQ(Detect().physical_cores, 4);
+  EXPECT_EQ(Detect().threads, 4);
+  Write("/sys/fs/cgroup/box/cpu.max", "250000 100000");
+  EXPECT_EQ(Detect().threads, 2);
+  Write("/sys/fs/cgroup/box/cpu.max", "max 100000");
+  EXPECT_EQ(Detect().threads, 4);
+}
+
 TEST_F(FakeRoot, BrokenQuotaFilesAreNoQuota) {
   AllowCpus("0-3");
   MountV2();

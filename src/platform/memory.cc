@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,11 +14,13 @@
 #include <utility>
 
 #include "base/checked_math.h"
+#include "platform/available_memory.h"
 
 namespace tenfold::platform {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kReadPiece = size_t{8} << 20;
 
 size_t PageBytes() {
   static const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -28,10 +29,17 @@ size_t PageBytes() {
 
 // Closes a descriptor at the end of a scope; a map outlives its descriptor.
 struct Descriptor {
-  int fd;
+  explicit Descriptor(int number) : fd(number) {}
+  Descriptor(Descriptor&& other) noexcept : fd(std::exchange(other.fd, -1)) {}
   ~Descriptor() {
     if (fd >= 0) close(fd);
   }
+  int fd;
+};
+
+struct OpenFile {
+  Descriptor descriptor;
+  size_t size;  // at least 1
 };
 
 const char* KindOf(mode_t mode) {
@@ -39,6 +47,26 @@ const char* KindOf(mode_t mode) {
   if (S_ISFIFO(mode)) return "a pipe";
   if (S_ISSOCK(mode)) return "a socket";
   return "a device";
+}
+
+Result<OpenFile> OpenRegular(const std::string& path) {
+  // O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
+  Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) {
+    const int reason = errno;
+    return Error{reason == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
+                 fmt::format("cannot open '{}': {}", path, std::strerror(reason))};
+  }
+  struct stat info;
+  if (fstat(file.fd, &info) != 0) {
+    return Error{ErrorCode::kIo, fmt::format("cannot read the size of '{}': {}", path, std::strerror(errno))};
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("'{}' is {}, not a regular file", path, KindOf(info.st_mode))};
+  }
+  if (info.st_size <= 0) return Error{ErrorCode::kCorrupt, fmt::format("'{}' is empty", path)};
+  return OpenFile{std::move(file), static_cast<size_t>(info.st_size)};
 }
 
 // The number on the line "<field> <number> kB" of a /proc status file, in bytes; 0 if absent.
@@ -61,28 +89,43 @@ uint64_t ProcStatusBytes(const char* field) {
 }  // namespace
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
-  // O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) {
-    const int reason = errno;
-    return Error{reason == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
-                 fmt::format("cannot open '{}': {}", path, std::strerror(reason))};
-  }
-  struct stat info;
-  if (fstat(file.fd, &info) != 0) {
-    return Error{ErrorCode::kIo, fmt::format("cannot read the size of '{}': {}", path, std::strerror(errno))};
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("'{}' is {}, not a regular file", path, KindOf(info.st_mode))};
-  }
-  if (info.st_size <= 0) return Error{ErrorCode::kCorrupt, fmt::format("'{}' is empty", path)};
-  const auto size = static_cast<size_t>(info.st_size);
-  void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  TENFOLD_TRY(const OpenFile file, OpenRegular(path));
+  void* data = mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.descriptor.fd, 0);
   if (data == MAP_FAILED) {
-    return Error{ErrorCode::kIo, fmt::format("cannot map '{}' ({} bytes): {}", path, size, std::strerror(errno))};
+    return Error{ErrorCode::kIo, fmt::format("cannot map '{}' ({} bytes): {}", path, file.size, std::strerror(errno))};
   }
-  return MappedFile(static_cast<const uint8_t*>(data), size);
+  return MappedFile(static_cast<const uint8_t*>(data), file.size);
+}
+
+Result<MappedFile> MappedFile::Read(const std::string& path, const ReadProgress& progress) {
+  TENFOLD_TRY(const OpenFile file, OpenRegular(path));
+  if (const uint64_t available = AvailableMemoryBytes(); available > 0 && available < file.size) {
+    return Error{ErrorCode::kResourceExhausted,
+                 fmt::format("reading '{}' into memory needs {} bytes, but {} are free; map it instead (--mmap)", path,
+                             file.size, available)};
+  }
+  void* data = mmap(nullptr, file.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) {
+    return Error{ErrorCode::kResourceExhausted,
+                 fmt::format("no room to read '{}' into memory ({} bytes): {}", path, file.size, std::strerror(errno))};
+  }
+  MappedFile read(static_cast<const uint8_t*>(data), file.size);  // unmaps on every way out
+  posix_fadvise(file.descriptor.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  size_t done = 0;
+  while (done < file.size) {
+    if (!progress(done, file.size)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
+    const size_t piece = std::min(kReadPiece, file.size - done);
+    const ssize_t n = pread(file.descriptor.fd, static_cast<uint8_t*>(data) + done, piece, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error{ErrorCode::kIo, fmt::format("cannot read '{}': {}", path, std::strerror(errno))};
+    if (n == 0) {
+      return Error{ErrorCode::kIo,
+                   fmt::format("'{}' became shorter while it was read: {} of {} bytes came", path, done, file.size)};
+    }
+    done += static_cast<size_t>(n);
+  }
+  mprotect(data, file.size, PROT_READ);
+  return read;
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -165,26 +208,6 @@ bool HugePagesAllowed(const std::string& root) {
   std::string line;
   if (!std::getline(file, line)) return false;
   return line.find("[always]") != std::string::npos || line.find("[madvise]") != std::string::npos;
-}
-
-LockResult LockMemory(std::span<const uint8_t> bytes) {
-  if (bytes.empty() || mlock(bytes.data(), bytes.size()) == 0) return {bytes.size(), ""};
-  const int reason = errno;
-  rlimit limit{};
-  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
-    return {0, fmt::format("mlock of {} bytes failed: {}", bytes.size(), std::strerror(reason))};
-  }
-  // The limit counts whole pages over all locks of the process. Lock the pages wholly inside the part that still fits.
-  const size_t page = PageBytes();
-  const uint64_t already = ProcStatusBytes("VmLck:");
-  const uint64_t room = limit.rlim_cur > already ? limit.rlim_cur - already : 0;
-  const size_t misaligned = reinterpret_cast<uintptr_t>(bytes.data()) % page;
-  size_t locked = std::min<uint64_t>(room / page * page, bytes.size());
-  locked = locked > misaligned ? locked - misaligned : 0;
-  if (locked > 0 && mlock(bytes.data(), locked) != 0) locked = 0;
-  return {locked, fmt::format("locked {} of {} bytes: the memory lock limit is {} bytes, raise it with `ulimit -l` or "
-                              "LimitMEMLOCK=infinity",
-                              locked, bytes.size(), limit.rlim_cur)};
 }
 
 uint64_t ResidentBytes() {

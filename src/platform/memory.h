@@ -1,8 +1,9 @@
-// Memory as the operating system gives it: read-only file maps, large anonymous buffers on huge pages, locking.
+// Memory as the operating system gives it: read-only file maps, large anonymous buffers on huge pages.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -10,14 +11,18 @@
 
 namespace tenfold::platform {
 
-// A read-only map of a whole regular file. Movable; unmaps when destroyed. Reading is safe from any thread.
-// The size is that of the moment of opening. If another process shortens the file in place afterwards, reading beyond
-// its new end raises SIGBUS, which no reader of a map can turn into an error: replace model files by renaming a new one
-// over the old name, never by writing into them.
+// A whole regular file as read-only memory, mapped or read. Movable; unmaps when destroyed. Reading is safe from any
+// thread. The size is that of the moment of opening. If another process shortens the file in place afterwards, reading
+// beyond its new end raises SIGBUS, which no reader of a map can turn into an error: replace model files by renaming a
+// new one over the old name, never by writing into them.
 class MappedFile {
  public:
   // Errors name the path and the reason (missing, a directory, empty, no permission).
   static Result<MappedFile> Open(const std::string& path);
+  // The same bytes read into memory of our own, for file systems that map badly: nothing done to the file afterwards
+  // matters. `progress` is called between pieces of a few MiB; false abandons (kCancelled).
+  using ReadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
+  static Result<MappedFile> Read(const std::string& path, const ReadProgress& progress);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
@@ -25,8 +30,8 @@ class MappedFile {
   std::span<const uint8_t> bytes() const { return {data_, size_}; }
   // Asks for [offset, offset + length) to be read ahead. Like Release, a hint: what lies beyond the file is ignored.
   void WillNeed(size_t offset, size_t length) const;
-  // Gives the pages wholly inside [offset, offset + length) back: they stop counting as our resident memory and are
-  // read again from the page cache if touched.
+  // Gives the pages wholly inside [offset, offset + length) back: they stop counting as our resident memory. Do not
+  // touch them again: those of a map would be read again from the page cache, those of a file that was read are gone.
   void Release(size_t offset, size_t length) const;
 
  private:
@@ -61,14 +66,6 @@ class HugeBuffer {
 // where the setting is "never". root: "" for the real system; tests pass a folder. false without the setting. Any
 // thread.
 bool HugePagesAllowed(const std::string& root = "");
-
-// What locking a buffer into memory achieved; never fails the caller.
-struct LockResult {
-  size_t locked_bytes = 0;
-  std::string reason;  // empty when everything was locked; else why not, and what to raise
-};
-// Locks as much of the buffer, from its start, as RLIMIT_MEMLOCK allows. Untouched pages are filled in by it.
-LockResult LockMemory(std::span<const uint8_t> bytes);
 
 // Resident set of this process in bytes (/proc/self/statm), 0 if unknown. Peak: VmHWM.
 uint64_t ResidentBytes();

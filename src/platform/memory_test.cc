@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +44,32 @@ TEST_F(MappedFileTest, ShowsTheBytes) {
   ASSERT_TRUE(file.ok());
   ASSERT_EQ(file->bytes().size(), 10'003u);
   EXPECT_EQ(std::memcmp(file->bytes().data() + 10'000, "end", 3), 0);
+}
+
+TEST_F(MappedFileTest, ReadingGivesTheSameBytesAndLeavesTheFileBehind) {
+  std::string text(20 << 20, 'x');  // several pieces
+  for (size_t i = 0; i < text.size(); i += 4093) text[i] = static_cast<char>(i >> 12);
+  const std::string path = Write("a", text);
+  uint64_t calls = 0;
+  const auto file = MappedFile::Read(path, [&](uint64_t done, uint64_t total) {
+    ++calls;
+    return done < total && total == text.size();
+  });
+  ASSERT_TRUE(file.ok());
+  EXPECT_GE(calls, 3u);
+  std::filesystem::resize_file(path, 1);  // a map would raise SIGBUS now
+  ASSERT_EQ(file->bytes().size(), text.size());
+  EXPECT_EQ(std::memcmp(file->bytes().data(), text.data(), text.size()), 0);
+  file->Release(0, 8 << 20);
+  EXPECT_EQ(std::memcmp(file->bytes().data() + (8 << 20), text.data() + (8 << 20), text.size() - (8 << 20)), 0);
+}
+
+TEST_F(MappedFileTest, ReadingCanBeAbandonedAndFailsAsOpeningDoes) {
+  const auto never = [](uint64_t, uint64_t) { return false; };
+  const auto abandoned = MappedFile::Read(Write("a", "text"), never);
+  ASSERT_FALSE(abandoned.ok());
+  EXPECT_EQ(abandoned.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(MappedFile::Read(folder_ + "/missing", never).error().code, ErrorCode::kNotFound);
 }
 
 TEST_F(MappedFileTest, OddFilesAreClearErrors) {
@@ -170,31 +195,6 @@ TEST(HugePagesAllowed, FollowsTheKernelsSetting) {
   set("always madvise [never]");
   EXPECT_FALSE(HugePagesAllowed(root));
   std::filesystem::remove_all(root);
-}
-
-TEST(LockMemory, LocksAPrefixUnderALowLimitAndSaysWhatToRaise) {
-  rlimit old{};
-  ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &old), 0);
-  auto buffer = HugeBuffer::Allocate(size_t{1} << 20);
-  ASSERT_TRUE(buffer.ok());
-  rlimit low = old;
-  low.rlim_cur = std::min<rlim_t>(old.rlim_max, 256 << 10);
-  ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &low), 0);
-  const LockResult result = LockMemory({buffer->data(), buffer->size()});
-  setrlimit(RLIMIT_MEMLOCK, &old);
-  EXPECT_LE(result.locked_bytes, buffer->size());
-  if (result.locked_bytes < buffer->size()) {  // a privileged process has no limit and locks it all
-    EXPECT_EQ(result.locked_bytes, low.rlim_cur / 4096 * 4096);
-    EXPECT_NE(result.reason.find("ulimit -l"), std::string::npos);
-  } else {
-    EXPECT_EQ(result.reason, "");
-  }
-}
-
-TEST(LockMemory, NothingToLockIsSuccess) {
-  const LockResult result = LockMemory({});
-  EXPECT_EQ(result.locked_bytes, 0u);
-  EXPECT_EQ(result.reason, "");
 }
 
 }  // namespace

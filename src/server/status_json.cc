@@ -26,6 +26,7 @@ void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
   w.Key("optimization").BeginObject();
   w.Key("isa").String(o.isa).Key("threads").Int(o.threads).Key("n_ctx").Int(o.n_ctx).Key("n_batch").Int(o.n_batch);
   w.Key("parallel").Int(o.parallel).Key("exact").Bool(o.exact).Key("mmap").Bool(o.mmap);
+  w.Key("n_gpu_layers").Int(0);  // whatever was asked for: there is no GPU backend
   w.Key("mlock").BeginObject().Key("asked").Bool(o.mlock_asked).Key("got").Bool(o.mlock_got);
   w.Key("locked_bytes").Uint(o.mlock_locked_bytes);
   if (!o.mlock_reason.empty()) w.Key("reason").String(o.mlock_reason);
