@@ -55,8 +55,11 @@ void RaiseDescriptorLimit() {
 
 std::string UrlOf(const server::Config& config, uint16_t port) {
   const bool v6 = config.host.find(':') != std::string::npos;
-  return v6 ? fmt::format("http://[{}]:{}", config.host, port) : fmt::format("http://{}:{}", config.host, port);
+  return fmt::format("{}://{}{}{}:{}", config.tls.wanted() ? "https" : "http", v6 ? "[" : "", config.host,
+                     v6 ? "]" : "", port);
 }
+
+bool IsLoopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 engine::Options EngineOptions(const config::Settings& s) {
   engine::Options options;
@@ -76,8 +79,9 @@ Result<server::Config> ServerConfig(const config::Settings& s, const engine::Opt
   server::Config config;
   config.host = s.host;
   config.port = static_cast<uint16_t>(s.port);
-  TENFOLD_TRY(const std::vector<std::string> keys, config::AllApiKeys(s));
-  if (!keys.empty()) config.api_key = keys.front();
+  config.tls = {s.tls_cert, s.tls_key};
+  TENFOLD_TRY(config.api_keys, config::AllApiKeys(s));
+  config.cors_origins = s.cors_origin;
   config.load_in_background = s.load == "background";
   config.drain_us = s.drain_seconds * 1'000'000;
   config.model = {engine::ModelName(engine), engine.model_path};
@@ -105,6 +109,10 @@ int Serve(const config::Configuration& chosen) {
   if (Status bound = server.Bind(); !bound.ok()) return Refuse(bound.error());
   const std::string url = UrlOf(config, server.port());
   Log(LogLevel::kInfo, fmt::format("listening on {}", url));
+  if (config.api_keys.empty() && !IsLoopback(config.host)) {
+    Log(LogLevel::kWarn,
+        fmt::format("anybody who reaches {} may use this server: set --api-key, or listen on 127.0.0.1", config.host));
+  }
   if (config.model.path.empty()) {
     Log(LogLevel::kInfo, "no model is configured; stop this (Ctrl-C) and run: tenfold serve -m FILE.gguf");
   } else if (!config.load_in_background) {

@@ -3,13 +3,13 @@
 namespace tenfold::server {
 namespace {
 
-bool HasKey(const HttpRequest& request, std::string_view api_key) {
+std::string_view SentKey(const HttpRequest& request) {
   constexpr std::string_view kBearer = "Bearer ";
   const std::string_view authorization = request.Header("Authorization");
   if (authorization.size() > kBearer.size() && EqualIgnoreCase(authorization.substr(0, kBearer.size()), kBearer)) {
-    return EqualConstantTime(authorization.substr(kBearer.size()), api_key);
+    return authorization.substr(kBearer.size());
   }
-  return EqualConstantTime(request.Header("X-Api-Key"), api_key);
+  return request.Header("X-Api-Key");
 }
 
 // A page from elsewhere in the operator's own browser is a loopback peer too; its Origin, or the Host of a name that
@@ -24,14 +24,6 @@ bool IsLocalCaller(const HttpRequest& request) {
 
 }  // namespace
 
-bool EqualConstantTime(std::string_view a, std::string_view b) {
-  unsigned char difference = a.size() != b.size();
-  for (size_t i = 0; i < a.size() && !b.empty(); ++i) {
-    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i % b.size()]);
-  }
-  return difference == 0;
-}
-
 bool IsLocalAuthority(std::string_view authority) {
   std::string_view host = authority;
   if (!host.empty() && host.front() == '[') {
@@ -44,13 +36,14 @@ bool IsLocalAuthority(std::string_view authority) {
   return host == "127.0.0.1" || host == "::1" || EqualIgnoreCase(host, "localhost");
 }
 
-std::optional<api::ApiError> Refusal(Access access, const HttpRequest& request, std::string_view api_key) {
-  if (access == Access::kOpen) return std::nullopt;
-  if (!api_key.empty()) {
-    if (HasKey(request, api_key)) return std::nullopt;
+std::optional<api::ApiError> Refusal(Access access, const KeyRing& keys, HttpRequest* request) {
+  if (!keys.empty()) {
+    const std::optional<std::string> name = keys.Find(SentKey(*request));
+    request->key_name = name.value_or("");
+    if (name || access == Access::kOpen) return std::nullopt;
     return api::Unauthorized("The API key is missing or wrong; send it as 'Authorization: Bearer KEY'.");
   }
-  if (access == Access::kAdmin && !IsLocalCaller(request)) {
+  if (access == Access::kAdmin && !IsLocalCaller(*request)) {
     return api::Forbidden(
         "Without --api-key, /admin answers only callers on this machine whose Host and Origin are local.");
   }

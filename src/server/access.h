@@ -2,11 +2,11 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include "api/api_error.h"
 #include "server/http_message.h"
+#include "server/key_ring.h"
 
 namespace tenfold::server {
 
@@ -16,11 +16,8 @@ enum class Access {
   kAdmin,  // the API key, or, where none is set, a loopback peer whose Host and Origin are local
 };
 
-// Nothing when allowed, else 401 or 403. An empty `api_key` means that none is set.
-std::optional<api::ApiError> Refusal(Access access, const HttpRequest& request, std::string_view api_key);
-
-// Time depends on the lengths only.
-bool EqualConstantTime(std::string_view a, std::string_view b);
+// Nothing when allowed, else 401 or 403. Sets request->key_name where a key of the ring was sent.
+std::optional<api::ApiError> Refusal(Access access, const KeyRing& keys, HttpRequest* request);
 
 // "127.0.0.1:8080", "localhost", "[::1]:80": a name that only this machine answers to.
 bool IsLocalAuthority(std::string_view authority);

@@ -4,16 +4,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "server/connection.h"
 #include "server/status_json.h"
+#include "server/tls_context.h"
 
 namespace tenfold::server {
 
 struct Config {
   std::string host = "127.0.0.1";
-  uint16_t port = 8080;  // 0: any free one
-  std::string api_key;   // empty: none
+  uint16_t port = 8080;                   // 0: any free one
+  TlsFiles tls;                           // empty: plain HTTP
+  std::vector<std::string> api_keys;      // none: no key is asked for
+  std::vector<std::string> cors_origins;  // none: no page elsewhere may call
   ServedModel model;
   bool load_in_background = true;  // else on the first request
   int64_t drain_us = 30'000'000;   // how long running requests may finish after SIGTERM

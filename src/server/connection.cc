@@ -2,6 +2,8 @@
 #include "server/connection.h"
 
 #include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/sslerr.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -9,6 +11,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -22,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/listener.h"
+#include "server/transport.h"
 
 namespace tenfold::server {
 namespace {
@@ -35,6 +39,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kReadBytes = 4096;
 constexpr size_t kMaxReadAheadBytes = 64 << 10;  // pipelined requests that wait for their turn
 constexpr int64_t kLingerUs = 1'000'000;
+constexpr int64_t kCancelAgainUs = 100'000;
 constexpr size_t kMaxLingerBytes = 64 << 20;
 
 // Ids go into logs and headers, so a client's own is taken only if it is short and plain.
@@ -48,35 +53,36 @@ bool IsPlainId(std::string_view id) {
   return true;
 }
 
-class TcpConnection final : public Connection {
+class ClientConnection final : public Connection {
  public:
-  TcpConnection(tcp::socket socket, ConnectionHost& host)
-      : socket_(std::move(socket)),
+  ClientConnection(tcp::socket socket, SSL_CTX* tls, ConnectionHost& host)
+      : stream_(std::move(socket), tls),
         host_(host),
-        deadline_(socket_.get_executor()),
-        signal_(socket_.get_executor()),
+        deadline_(stream_.get_executor()),
+        signal_(stream_.get_executor()),
         buffer_(host.limits.max_head_bytes + kMaxReadAheadBytes + kReadBytes) {
     host_.open.insert(this);
   }
-  ~TcpConnection() override { host_.open.erase(this); }
+  ~ClientConnection() override { host_.open.erase(this); }
 
   void Start() {
     asio::co_spawn(
-        socket_.get_executor(), [self = shared_from_this(), this]() -> asio::awaitable<void> { return Run(); },
+        stream_.get_executor(), [self = shared_from_this(), this]() -> asio::awaitable<void> { return Run(); },
         [self = shared_from_this()](std::exception_ptr e) {
           if (e) Log(LogLevel::kError, "a connection ended with an exception; it was closed");
         });
   }
 
   void CloseIfIdle() override {
-    if (idle_) socket_.cancel(ignored_);
+    if (idle_) Cancel();
   }
 
  private:
   using Parser = http::request_parser<http::string_body>;
 
   asio::awaitable<void> Run() {
-    while (true) {
+    const bool open = co_await Open();
+    while (open) {
       std::shared_ptr<Exchange> exchange = co_await Read();
       if (exchange == nullptr) break;
       co_await Serve(*exchange, exchange);
@@ -84,6 +90,36 @@ class TcpConnection final : public Connection {
       if (exchange->gone() || !exchange->keep_alive() || host_.draining) break;
     }
     co_await Linger();
+  }
+
+  // --- opening ---
+
+  // Nothing to do for plain TCP. A client that speaks HTTP to an HTTPS port is told so; all others that fail here would
+  // not understand a word.
+  asio::awaitable<bool> Open() {
+    if (stream_.broken()) co_return false;
+    if (!stream_.is_tls()) co_return true;
+    SetDeadline(host_.limits.handshake_us);
+    auto [ec] = co_await stream_.Handshake(kTuple);
+    ClearDeadline();
+    if (!ec) {
+      secured_ = true;
+      co_return true;
+    }
+    Log(LogLevel::kDebug, fmt::format("TLS handshake failed: {}", ec.message()));
+    if (ec.category() == asio::error::get_ssl_category() &&
+        ERR_GET_REASON(static_cast<unsigned long>(ec.value())) == SSL_R_HTTP_REQUEST) {
+      api::ApiError error = api::InvalidRequest("", "This port speaks HTTPS: use https:// in the address.");
+      HttpResponse response = ErrorResponse(error);
+      response.close = true;
+      const std::string out =
+          SerializeHead(response, "", static_cast<int64_t>(response.body.size()), false, false) + response.body;
+      SetDeadline(host_.limits.handshake_us);
+      co_await asio::async_write(stream_.socket(), asio::buffer(out), kTuple);
+    } else {
+      hung_up_ = true;
+    }
+    co_return false;
   }
 
   // --- reading ---
@@ -94,7 +130,7 @@ class TcpConnection final : public Connection {
     if (buffer_.size() == 0) {
       idle_ = true;
       SetDeadline(host_.limits.idle_us);
-      auto [ec, n] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kTuple);
+      auto [ec, n] = co_await stream_.async_read_some(buffer_.prepare(kReadBytes), kTuple);
       idle_ = false;
       if (ec) {
         hung_up_ = true;
@@ -106,17 +142,17 @@ class TcpConnection final : public Connection {
     parser.header_limit(host_.limits.max_head_bytes);
     parser.body_limit(host_.limits.max_body_bytes);
     SetDeadline(host_.limits.head_us);
-    auto [head_ec, head_n] = co_await http::async_read_header(socket_, buffer_, parser, kTuple);
+    auto [head_ec, head_n] = co_await http::async_read_header(stream_, buffer_, parser, kTuple);
     if (head_ec) co_return Refuse(head_ec);
     const int64_t received_us = NowUs();
     if (!parser.is_done()) {
       SetDeadline(host_.limits.body_us);
       if (EqualIgnoreCase(std::string(parser.get()[http::field::expect]), "100-continue")) {
         static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-        auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(kContinue), kTuple);
+        auto [ec, n] = co_await asio::async_write(stream_, asio::buffer(kContinue), kTuple);
         if (ec) co_return nullptr;
       }
-      auto [body_ec, body_n] = co_await http::async_read(socket_, buffer_, parser, kTuple);
+      auto [body_ec, body_n] = co_await http::async_read(stream_, buffer_, parser, kTuple);
       if (body_ec) co_return Refuse(body_ec);
     }
     ClearDeadline();
@@ -140,7 +176,7 @@ class TcpConnection final : public Connection {
   }
 
   void FillPeer(HttpRequest* request) {
-    const tcp::endpoint peer = socket_.remote_endpoint(ignored_);
+    const tcp::endpoint peer = stream_.socket().remote_endpoint(ignored_);
     const asio::ip::address address = peer.address();
     request->loopback_peer =
         address.is_loopback() || (address.is_v6() && address.to_v6().is_v4_mapped() &&
@@ -186,7 +222,7 @@ class TcpConnection final : public Connection {
 
   asio::awaitable<void> Serve(Exchange& exchange, const std::shared_ptr<Exchange>& shared) {
     exchange.on_output = [this, &exchange] {
-      if (exchange.gone()) socket_.cancel(ignored_);  // a write to a client that does not read would go on for ever
+      if (exchange.gone()) Cancel();  // a write to a client that does not read would go on for ever
       Wake();
     };
     if (!exchange.answered()) host_.handle(shared);
@@ -195,7 +231,7 @@ class TcpConnection final : public Connection {
       const std::string out = exchange.TakeOutput();
       if (!out.empty()) {
         SetDeadline(host_.limits.write_us);
-        auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(out), kTuple);
+        auto [ec, n] = co_await asio::async_write(stream_, asio::buffer(out), kTuple);
         ClearDeadline();
         if (ec) {
           hung_up_ = true;
@@ -207,8 +243,11 @@ class TcpConnection final : public Connection {
       co_await WaitForWake();
     }
     stop_watch_ = true;
-    if (watching_) socket_.cancel(ignored_);
+    // Under TLS a read whose record has come in part goes on in spite of being cancelled: hence the deadline.
+    if (watching_) SetDeadline(host_.limits.idle_us);
+    if (watching_) Cancel();
     while (watching_) co_await WaitForWake();
+    ClearDeadline();
     stop_watch_ = false;
   }
 
@@ -218,7 +257,7 @@ class TcpConnection final : public Connection {
     watching_ = false;
     if (stop_watch_ || buffer_.size() >= kMaxReadAheadBytes) return Wake();
     watching_ = true;
-    socket_.async_read_some(buffer_.prepare(kReadBytes),
+    stream_.async_read_some(buffer_.prepare(kReadBytes),
                             [this, self = shared_from_this(), exchange](const error_code& ec, size_t n) {
                               buffer_.commit(n);
                               if (!ec) return Watch(exchange);
@@ -237,28 +276,39 @@ class TcpConnection final : public Connection {
   // say that we are done, read what is still on its way for a moment, then close.
   asio::awaitable<void> Linger() {
     ClearDeadline();
+    tcp::socket& socket = stream_.socket();
     if (!hung_up_) {
-      socket_.shutdown(tcp::socket::shutdown_send, ignored_);
       SetDeadline(kLingerUs);
+      if (secured_) co_await stream_.Shutdown(kTuple);  // fails where the client still sends: what follows reads that
+      socket.shutdown(tcp::socket::shutdown_send, ignored_);
       size_t total = 0;
-      while (total < kMaxLingerBytes) {
+      while (total < kMaxLingerBytes && !timed_out_) {
         buffer_.clear();
-        auto [ec, n] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kTuple);
+        auto [ec, n] = co_await socket.async_read_some(buffer_.prepare(kReadBytes), kTuple);
         if (ec) break;
         total += n;
       }
     }
     ClearDeadline();
-    socket_.close(ignored_);
+    socket.close(ignored_);
   }
+
+  void Cancel() { stream_.socket().cancel(ignored_); }
 
   void SetDeadline(int64_t us) {
     timed_out_ = false;
+    WaitForDeadline(us, ++deadline_number_);
+  }
+
+  // A cancellation that meets an operation between two of its steps (a record of TLS, a piece of a head) does not end
+  // it: cancelled again until somebody clears the deadline.
+  void WaitForDeadline(int64_t us, uint64_t number) {
     deadline_.expires_after(std::chrono::microseconds(us));
-    deadline_.async_wait([this, self = weak_from_this(), number = ++deadline_number_](const error_code& ec) {
+    deadline_.async_wait([this, self = weak_from_this(), number](const error_code& ec) {
       if (ec || self.expired() || number != deadline_number_) return;
       timed_out_ = true;
-      socket_.cancel(ignored_);
+      Cancel();
+      WaitForDeadline(kCancelAgainUs, number);
     });
   }
 
@@ -281,7 +331,7 @@ class TcpConnection final : public Connection {
     woken_ = false;
   }
 
-  tcp::socket socket_;
+  Transport stream_;
   ConnectionHost& host_;
   asio::steady_timer deadline_;
   asio::steady_timer signal_;
@@ -289,6 +339,7 @@ class TcpConnection final : public Connection {
   error_code ignored_;
   uint64_t deadline_number_ = 0;
   bool timed_out_ = false;
+  bool secured_ = false;  // the handshake is done
   bool idle_ = false;
   bool watching_ = false;
   bool stop_watch_ = false;
@@ -314,17 +365,20 @@ struct Listener::Impl {
       }
       error_code ignored;
       socket.set_option(tcp::no_delay(true), ignored);
-      std::make_shared<TcpConnection>(std::move(socket), host)->Start();
+      std::make_shared<ClientConnection>(std::move(socket), tls.get(), host)->Start();
     }
   }
 
   tcp::acceptor acceptor;
   asio::steady_timer retry;
+  TlsContext tls;  // null: plain HTTP
   ConnectionHost& host;
 };
 
 Listener::Listener(IoLoop& loop, ConnectionHost& host) : impl_(std::make_unique<Impl>(loop.context(), host)) {}
 Listener::~Listener() = default;
+
+void Listener::UseTls(TlsContext context) { impl_->tls = std::move(context); }
 
 Status Listener::Bind(const std::string& host, uint16_t port) {
   error_code ec;

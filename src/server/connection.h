@@ -1,4 +1,4 @@
-// One TCP connection: HTTP/1.1 requests in, answers out, keep-alive and pipelining, limits and timeouts.
+// One connection, TCP or TLS: HTTP/1.1 requests in, answers out, keep-alive and pipelining, limits and timeouts.
 //
 // Beast parses heads and bodies; answers are written by exchange.h. What it does not: know any route.
 #pragma once
@@ -15,10 +15,11 @@ namespace tenfold::server {
 struct ConnectionLimits {
   uint32_t max_head_bytes = 16 << 10;
   uint64_t max_body_bytes = 16 << 20;
-  int64_t idle_us = 75'000'000;   // between requests
-  int64_t head_us = 10'000'000;   // first byte of a request to the end of its head
-  int64_t body_us = 60'000'000;   // the body
-  int64_t write_us = 60'000'000;  // one write that makes no progress
+  int64_t handshake_us = 10'000'000;  // TLS
+  int64_t idle_us = 75'000'000;       // between requests
+  int64_t head_us = 10'000'000;       // first byte of a request to the end of its head
+  int64_t body_us = 60'000'000;       // the body
+  int64_t write_us = 60'000'000;      // one write that makes no progress
 };
 
 class Connection;

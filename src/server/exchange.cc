@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/check.h"
@@ -11,6 +12,11 @@ namespace tenfold::server {
 Exchange::Exchange(HttpRequest request, bool http11, bool keep_alive)
     : request_(std::move(request)), http11_(http11), keep_alive_(keep_alive), head_only_(request_.method == "HEAD") {}
 
+void Exchange::AddHeaders(std::vector<std::pair<std::string, std::string>> headers) {
+  TENFOLD_CHECK(!answered_, "a header came after the head");
+  std::move(headers.begin(), headers.end(), std::back_inserter(headers_));
+}
+
 void Exchange::Respond(HttpResponse response) {
   TENFOLD_CHECK(!answered_, "a request was answered twice");
   answered_ = true;
@@ -18,18 +24,20 @@ void Exchange::Respond(HttpResponse response) {
   status_ = response.status;
   if (gone_) return;
   if (response.close) keep_alive_ = false;
+  response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
   output_ = SerializeHead(response, request_.id, static_cast<int64_t>(response.body.size()), false, keep_alive_);
   if (!head_only_) output_ += response.body;
   if (on_output) on_output();
 }
 
-void Exchange::BeginStream(const HttpResponse& head) {
+void Exchange::BeginStream(HttpResponse head) {
   TENFOLD_CHECK(!answered_, "a request was answered twice");
   answered_ = true;
   status_ = head.status;
   if (gone_) return;
   chunked_ = http11_;
   if (!http11_ || head.close) keep_alive_ = false;
+  head.headers.insert(head.headers.end(), headers_.begin(), headers_.end());
   output_ = SerializeHead(head, request_.id, -1, chunked_, keep_alive_);
   if (on_output) on_output();
 }

@@ -8,6 +8,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "server/http_message.h"
 
@@ -24,10 +26,12 @@ class Exchange {
   const HttpRequest& request() const { return request_; }
   HttpRequest& request() { return request_; }
 
+  // Into the head of whatever answer follows. Needs: nothing was answered yet.
+  void AddHeaders(std::vector<std::pair<std::string, std::string>> headers);
   // A whole answer. Needs: nothing was answered yet.
   void Respond(HttpResponse response);
   // A stream: head, then any number of Write, then End. `head.body` is not used.
-  void BeginStream(const HttpResponse& head);
+  void BeginStream(HttpResponse head);
   void Write(std::string_view bytes);
   void End();
 
@@ -55,6 +59,7 @@ class Exchange {
   bool gone_ = false;
   bool chunked_ = false;
   int status_ = 0;
+  std::vector<std::pair<std::string, std::string>> headers_;
   std::string output_;
 };
 

@@ -16,7 +16,8 @@ struct HttpRequest {
   std::string path;    // before '?'
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  std::string id;  // the client's x-request-id where it is harmless, else ours
+  std::string id;        // the client's x-request-id where it is harmless, else ours
+  std::string key_name;  // of the API key that was sent, as logs call it (key_ring.h); "" without one
   bool loopback_peer = false;
   int64_t received_us = 0;  // NowUs() when the head was complete
 

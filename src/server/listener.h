@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "server/connection.h"
 #include "server/io_loop.h"
+#include "server/tls_context.h"
 
 namespace tenfold::server {
 
@@ -20,6 +21,8 @@ class Listener {
   // Binds and listens; the kernel queues connections from now on. Port 0: any free one. kIo with a sentence that names
   // address and port, and what to do.
   Status Bind(const std::string& host, uint16_t port);
+  // From now on connections are TLS. Before Start.
+  void UseTls(TlsContext context);
   void Start();  // accept until Close
   void Close();
   uint16_t port() const;

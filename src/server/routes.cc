@@ -146,7 +146,8 @@ const Route* FindRoute(std::string_view method, std::string_view path, std::stri
 }  // namespace
 
 void Dispatch(Service& service, ExchangePtr exchange) {
-  const HttpRequest& request = exchange->request();
+  HttpRequest& request = exchange->request();
+  exchange->AddHeaders(service.cors.HeadersFor(request));
   std::string allowed;
   const Route* route = FindRoute(request.method, request.path, &allowed);
   if (route == nullptr && allowed.empty()) {
@@ -157,6 +158,7 @@ void Dispatch(Service& service, ExchangePtr exchange) {
     if (request.method == "OPTIONS") {
       response.status = 204;
       response.content_type.clear();
+      if (service.cors.IsPreflight(request)) exchange->AddHeaders(service.cors.PreflightHeaders(request, allowed));
     } else {
       response = ErrorResponse(api::MethodNotAllowed(request.method, request.path, allowed));
       service.metrics.CountRejected("invalid");
@@ -164,7 +166,7 @@ void Dispatch(Service& service, ExchangePtr exchange) {
     response.headers.emplace_back("Allow", allowed);
     return exchange->Respond(std::move(response));
   }
-  if (const auto refusal = Refusal(route->access, request, service.config.api_key)) {
+  if (const auto refusal = Refusal(route->access, service.keys, &request)) {
     return service.Answer(*exchange, *refusal);
   }
   if (route->handle == nullptr) return OneModel(service, *exchange);

@@ -66,7 +66,13 @@ struct Server::Impl {
 Server::Server(Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
 Server::~Server() = default;
 
-Status Server::Bind() { return impl_->listener.Bind(impl_->config.host, impl_->config.port); }
+Status Server::Bind() {
+  if (impl_->config.tls.wanted()) {
+    TENFOLD_TRY(TlsContext context, LoadTls(impl_->config.tls));
+    impl_->listener.UseTls(std::move(context));
+  }
+  return impl_->listener.Bind(impl_->config.host, impl_->config.port);
+}
 uint16_t Server::port() const { return impl_->listener.port(); }
 
 std::function<void(const engine::StepStats&)> Server::StepObserver() {

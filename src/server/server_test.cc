@@ -220,7 +220,7 @@ TEST(ServerLimits, RequestsBeyondTheBoundAreRefused) {
 }
 
 TEST(ServerAccess, ApiKey) {
-  TestServer server("", [](Config& c) { c.api_key = "secret"; });
+  TestServer server("", [](Config& c) { c.api_keys = {"secret"}; });
   for (const char* path : {"/health", "/livez", "/metrics"}) EXPECT_EQ(server.Get(path).status, 200) << path;
   EXPECT_EQ(server.Get("/readyz").status, 503);
   const TestResponse refused = server.Get("/v1/models");

@@ -15,7 +15,9 @@ Service::Service(const Config& config_in, IoLoop& loop_in, engine::Engine& engin
       inbox(inbox_in),
       pool(pool_in),
       metrics(metrics_in),
-      gate(loop_in, engine_in, config_in.max_requests, config_in.max_held_bytes) {}
+      gate(loop_in, engine_in, config_in.max_requests, config_in.max_held_bytes),
+      keys(config_in.api_keys),
+      cors(config_in.cors_origins) {}
 
 StatusInput Service::Status(const ModelPtr& model) const {
   StatusInput input;

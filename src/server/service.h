@@ -13,8 +13,10 @@
 #include "api/api_error.h"
 #include "engine/engine.h"
 #include "server/config.h"
+#include "server/cors.h"
 #include "server/engine_inbox.h"
 #include "server/io_loop.h"
+#include "server/key_ring.h"
 #include "server/metrics.h"
 #include "server/model_gate.h"
 #include "server/preparation_pool.h"
@@ -34,6 +36,8 @@ struct Service {
   PreparationPool& pool;
   Metrics& metrics;
   ModelGate gate;
+  const KeyRing keys;
+  const CorsPolicy cors;
   bool draining = false;
   std::unordered_map<uint64_t, std::shared_ptr<Generation>> generations;
   size_t choices = 0;  // of all generations that are with the engine
