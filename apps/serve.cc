@@ -1,7 +1,5 @@
 // tenfold serve: settings to options, log to stderr, and the order of the start: the port first, then everything slow.
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/log_output.h"
 #include "apps/subcommands.h"
 #include "base/log.h"
 #include "config/describe.h"
@@ -20,21 +19,6 @@
 
 namespace tenfold::apps {
 namespace {
-
-void ToSpdlog(LogLevel level, std::string_view line) {
-  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                          spdlog::level::warn, spdlog::level::err};
-  spdlog::log(kLevels[static_cast<int>(level)], "{}", line);
-}
-
-void StartLog(const std::string& level) {
-  auto logger = spdlog::stderr_color_mt("tenfold");
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-  logger->set_level(spdlog::level::from_str(level));
-  logger->flush_on(spdlog::level::debug);
-  spdlog::set_default_logger(std::move(logger));
-  SetLogSink(ToSpdlog);
-}
 
 // Ten thousand idle clients are ten thousand descriptors; the usual soft limit is 1024.
 void RaiseDescriptorLimit() {
@@ -82,6 +66,9 @@ Result<server::Config> ServerConfig(const config::Settings& s, const engine::Opt
   config.tls = {s.tls_cert, s.tls_key};
   TENFOLD_TRY(config.api_keys, config::AllApiKeys(s));
   config.cors_origins = s.cors_origin;
+  config.log_prompts = s.log_prompts;
+  config.on_progress = ShowProgress;
+  config.on_progress_end = EndProgress;
   config.load_in_background = s.load == "background";
   config.drain_us = s.drain_seconds * 1'000'000;
   config.model = {engine::ModelName(engine), engine.model_path};
@@ -96,7 +83,7 @@ int Refuse(const Error& error) {
 
 int Serve(const config::Configuration& chosen) {
   const config::Settings& settings = chosen.settings;
-  StartLog(settings.log_level);
+  StartLog({settings.log_level, settings.log_format});
   for (const std::string& warning : chosen.warnings) Log(LogLevel::kWarn, warning);
   RaiseDescriptorLimit();
   engine::Options options = EngineOptions(settings);

@@ -13,7 +13,8 @@ std::vector<std::pair<LogLevel, std::string>> g_lines;
 TEST(Log, LinesGoToTheSinkAndNowhereWithoutOne) {
   SetLogSink(nullptr);
   Log(LogLevel::kError, "lost");
-  SetLogSink([](LogLevel level, std::string_view line) { g_lines.emplace_back(level, line); });
+  SetLogSink(
+      [](LogLevel level, std::string_view line, std::span<const LogField>) { g_lines.emplace_back(level, line); });
   Log(LogLevel::kWarn, "kept");
   SetLogSink(nullptr);
   Log(LogLevel::kInfo, "lost again");

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/connection.h"
@@ -19,6 +21,10 @@ struct Config {
   std::vector<std::string> api_keys;      // none: no key is asked for
   std::vector<std::string> cors_origins;  // none: no page elsewhere may call
   ServedModel model;
+  bool log_prompts = false;  // bodies of generation requests, as they came
+  // Called on the I/O thread some times a second while a model loads, and once when that ends.
+  std::function<void(std::string_view stage, double progress, double eta_s)> on_progress;
+  std::function<void()> on_progress_end;
   bool load_in_background = true;  // else on the first request
   int64_t drain_us = 30'000'000;   // how long running requests may finish after SIGTERM
   bool handle_signals = true;

@@ -53,6 +53,19 @@ bool IsPlainId(std::string_view id) {
   return true;
 }
 
+// Probes come every second: only who was turned away is of interest to everybody.
+void LogExchange(const Exchange& exchange) {
+  const HttpRequest& request = exchange.request();
+  const bool refused = exchange.status() == 401 || exchange.status() == 403;
+  Log(refused ? LogLevel::kInfo : LogLevel::kDebug, "request",
+      {{"id", request.id},
+       {"key", request.key_name.empty() ? "none" : std::string_view(request.key_name)},
+       {"route", std::string_view(request.path).substr(0, 200)},
+       {"method", request.method},
+       {"status", int64_t{exchange.status()}},
+       {"total_ms", static_cast<double>(NowUs() - request.received_us) / 1000.0}});
+}
+
 class ClientConnection final : public Connection {
  public:
   ClientConnection(tcp::socket socket, SSL_CTX* tls, ConnectionHost& host)
@@ -87,6 +100,7 @@ class ClientConnection final : public Connection {
       if (exchange == nullptr) break;
       co_await Serve(*exchange, exchange);
       exchange->on_output = nullptr;
+      if (!exchange->logged()) LogExchange(*exchange);
       if (exchange->gone() || !exchange->keep_alive() || host_.draining) break;
     }
     co_await Linger();

@@ -39,6 +39,8 @@ class Exchange {
   bool ended() const { return ended_; }
   bool gone() const { return gone_; }
   int status() const { return status_; }
+  bool logged() const { return logged_; }
+  void set_logged() { logged_ = true; }  // its line is in the log
   bool keep_alive() const { return keep_alive_; }
 
   // Called at most once, when the client hangs up or stops reading before the answer has ended.
@@ -58,6 +60,7 @@ class Exchange {
   bool ended_ = false;
   bool gone_ = false;
   bool chunked_ = false;
+  bool logged_ = false;
   int status_ = 0;
   std::vector<std::pair<std::string, std::string>> headers_;
   std::string output_;

@@ -12,6 +12,8 @@
 namespace tenfold::server {
 namespace {
 
+constexpr size_t kMostLoggedBytes = 16 << 10;  // of a body, with --log-prompts
+
 api::Timings ToTimings(const engine::Timings& t, int64_t load_us) {
   api::Timings out;
   out.cached_tokens = t.cached_tokens;
@@ -48,6 +50,10 @@ void Generation::Begin() {
   };
   auto text = std::make_shared<const std::string>(std::move(exchange_->request().body));
   body_bytes_ = text->size();
+  if (service_.config.log_prompts) {
+    const std::string& id = exchange_->request().id;
+    Log(LogLevel::kInfo, "request body", {{"id", id}, {"body", std::string_view(*text).substr(0, kMostLoggedBytes)}});
+  }
   const bool posted = service_.Prepare<GenerationBody>(
       body_bytes_, [shape = shape_, text] { return ParseBody(shape, *text); },
       [self = shared_from_this()](api::Parsed<GenerationBody> parsed) { self->OnParsed(std::move(parsed)); });
@@ -343,12 +349,25 @@ void Generation::Leave() {
 void Generation::LogLine(std::string_view outcome, const engine::Timings& t) const {
   const HttpRequest& request = exchange_->request();
   const auto ms = [](int64_t us) { return static_cast<double>(us) / 1000.0; };
-  Log(LogLevel::kInfo,
-      fmt::format("{} {} {} {} prompt={} cached={} generated={} load={:.1f}ms queue={:.1f}ms prefill={:.1f}ms "
-                  "decode={:.1f}ms total={:.1f}ms",
-                  request.id, request.path, exchange_->status(), outcome, prompt_tokens_, t.cached_tokens,
-                  generated_tokens_, ms(load_us_), ms(t.queued_us), ms(t.prompt_us), ms(t.generate_us),
-                  ms(NowUs() - request.received_us)));
+  const double decode_s = static_cast<double>(t.generate_us) * 1e-6;
+  // The first token of each choice is the prefill's work.
+  const double later_tokens = static_cast<double>(generated_tokens_ - static_cast<int64_t>(choices_.size()));
+  exchange_->set_logged();
+  Log(LogLevel::kInfo, "request",
+      {{"id", request.id},
+       {"key", request.key_name.empty() ? "none" : std::string_view(request.key_name)},
+       {"route", request.path},
+       {"status", int64_t{exchange_->status()}},
+       {"finish", outcome},
+       {"prompt_tokens", prompt_tokens_},
+       {"cached_tokens", t.cached_tokens},
+       {"generated_tokens", generated_tokens_},
+       {"load_ms", ms(load_us_)},
+       {"queue_ms", ms(t.queued_us)},
+       {"prefill_ms", ms(t.prompt_us)},
+       {"decode_ms", ms(t.generate_us)},
+       {"total_ms", ms(NowUs() - request.received_us)},
+       {"tokens_per_s", decode_s > 0 && later_tokens > 0 ? later_tokens / decode_s : 0.0}});
 }
 
 }  // namespace tenfold::server

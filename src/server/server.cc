@@ -20,7 +20,7 @@ namespace tenfold::server {
 namespace {
 
 constexpr int kPreparationThreads = 2;
-constexpr int64_t kProgressLogUs = 1'000'000;
+constexpr int64_t kProgressUs = 100'000;
 constexpr int64_t kFlushUs = 250'000;  // for last answers to reach the kernel, which then delivers them without us
 constexpr int64_t kDrainLookUs = 10'000;
 
@@ -42,7 +42,7 @@ struct Server::Impl {
 
   void OnEvents(std::vector<EngineEvent>&& events);
   void OnState(engine::LoadState state);
-  void LogProgress();
+  void ReportProgress();
   void BeginDrain();
   void EndWork();
   void LookAtDrain();
@@ -94,6 +94,7 @@ void Server::Run() {
     if (Status started = s.service->engine.StartLoad(); !started.ok()) Log(LogLevel::kError, started.error().message);
   }
   s.loop.Run();
+  if (s.config.on_progress_end) s.config.on_progress_end();  // a load that still ran
 }
 
 void Server::Shutdown() {
@@ -121,16 +122,19 @@ void Server::Impl::OnEvents(std::vector<EngineEvent>&& events) {
 }
 
 void Server::Impl::OnState(engine::LoadState state) {
-  if (state == engine::LoadState::kLoading) progress_timer.Start(kProgressLogUs, [this] { LogProgress(); });
+  if (state == engine::LoadState::kLoading) {
+    ReportProgress();
+  } else if (config.on_progress_end) {
+    config.on_progress_end();
+  }
   service->gate.OnState(state);
 }
 
-void Server::Impl::LogProgress() {
+void Server::Impl::ReportProgress() {
   const engine::Snapshot s = service->engine.snapshot();
-  if (s.state != engine::LoadState::kLoading) return;
-  Log(LogLevel::kInfo, fmt::format("loading {:.0f} % ({}){}", s.progress * 100, s.stage,
-                                   s.load_eta_s < 0 ? "" : fmt::format(", about {:.0f} s left", s.load_eta_s)));
-  progress_timer.Start(kProgressLogUs, [this] { LogProgress(); });
+  if (s.state != engine::LoadState::kLoading || !config.on_progress) return;
+  config.on_progress(s.stage, s.progress, s.load_eta_s);
+  progress_timer.Start(kProgressUs, [this] { ReportProgress(); });
 }
 
 void Server::Impl::BeginDrain() {
