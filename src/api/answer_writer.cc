@@ -22,6 +22,14 @@ void WriteFloat(JsonWriter& w, float logprob) {
   w.Raw(finite == kLeastLogprob ? fmt::format("{}", finite) : fmt::format("{}", logprob));
 }
 
+void WriteLogprob(JsonWriter& w, const TokenInfo& token) {
+  if (token.follows_nothing) {
+    w.Null();
+  } else {
+    WriteFloat(w, token.logprob);
+  }
+}
+
 // The key of a token in the legacy objects: its text, or, where that is no text, OpenAI's "bytes:\xe2\x80".
 std::string LegacyName(const std::string& bytes) {
   if (IsUtf8(bytes)) return bytes;
@@ -42,7 +50,7 @@ void WriteContent(JsonWriter& w, const std::vector<TokenInfo>& tokens) {
     w.BeginObject().Key("id").Int(token.id).Key("token").String(token.bytes);
     WriteBytes(w, token.bytes);
     w.Key("logprob");
-    WriteFloat(w, token.logprob);
+    WriteLogprob(w, token);
     w.Key("top_logprobs").BeginArray();
     for (const Alternative& other : token.top) {
       w.BeginObject().Key("id").Int(other.id).Key("token").String(other.bytes);
@@ -158,12 +166,16 @@ void AnswerWriter::LegacyLogprobs(JsonWriter& w, int64_t choice, const std::vect
   w.Key("tokens").BeginArray();
   for (const TokenInfo& token : tokens) w.String(LegacyName(token.bytes));
   w.EndArray().Key("token_logprobs").BeginArray();
-  for (const TokenInfo& token : tokens) WriteFloat(w, token.logprob);
+  for (const TokenInfo& token : tokens) WriteLogprob(w, token);
   w.EndArray().Key("top_logprobs").BeginArray();
   for (const TokenInfo& token : tokens) {
     // Two tokens can have the same text; an object has one place for it, and the likelier one, which comes first, gets
     // it. content[] below has both.
     std::vector<std::string> names;
+    if (token.follows_nothing) {
+      w.Null();
+      continue;
+    }
     w.BeginObject();
     for (const Alternative& other : token.top) {
       std::string name = LegacyName(other.bytes);

@@ -32,13 +32,14 @@ struct Alternative {
   float logprob = 0;  // natural log
 };
 
-// One drawn token; `bytes` may be half a character.
+// One token that was drawn or echoed; `bytes` may be half a character.
 struct TokenInfo {
   int32_t id = 0;
   std::string bytes;
   float logprob = 0;
-  int64_t text_chars = 0;  // characters that begin in it and are in the text: none of a control token's
+  int64_t text_chars = 0;  // characters of the text that are complete with it; none of a hidden control token
   std::vector<Alternative> top;
+  bool follows_nothing = false;  // a prompt's first token, which has no log-probability
 };
 
 // What a piece of output adds to one tool call. The piece that begins a call has its id and name, the others have ""

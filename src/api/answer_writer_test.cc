@@ -118,14 +118,14 @@ TEST(AnswerWriter, CompletionLogprobsKeepLegacyArraysAndOffsets) {
   AnswerWriter writer(Head(Shape::kCompletion, true));
   const float none = -std::numeric_limits<float>::infinity();
   const std::vector<TokenInfo> first = {{1, "ab", -0.25f, 2, {{1, "ab", -0.25f}, {2, "ab", -0.75f}}},
-                                        {3, "\xC3", -1, 1, {}}};
+                                        {3, "\xC3", -1, 0, {}}};
   const std::string one = writer.DeltaChunk(0, {"ab"}, first);
   EXPECT_NE(one.find(R"("logprobs":{"tokens":["ab","bytes:\\xc3"],"token_logprobs":[-0.25,-1],)"
                      R"("top_logprobs":[{"ab":-0.25},{}],"text_offset":[0,2],"content":[)"),
             std::string::npos)
       << one;
-  const std::string two = writer.DeltaChunk(0, {"é"}, {{4, "\xA9", none, 0, {}}, {5, "z", -2, 1, {}}});
-  EXPECT_NE(two.find(R"("token_logprobs":[-9999,-2],"top_logprobs":[{},{}],"text_offset":[3,3])"), std::string::npos)
+  const std::string two = writer.DeltaChunk(0, {"é"}, {{4, "\xA9", none, 1, {}}, {5, "z", -2, 1, {}}});
+  EXPECT_NE(two.find(R"("token_logprobs":[-9999,-2],"top_logprobs":[{},{}],"text_offset":[2,3])"), std::string::npos)
       << two;
   EXPECT_TRUE(ParseObject(one).ok());
   EXPECT_TRUE(ParseObject(two).ok());

@@ -8,6 +8,8 @@
 
 #include "api/json_body.h"
 #include "api/neutral_fields.h"
+#include "api/prompt_fields.h"
+#include "api/sampling_fields.h"
 
 namespace tenfold::api {
 namespace {
@@ -43,37 +45,27 @@ void ReadStop(FieldReader& reader, std::vector<std::string>* out) {
   }
 }
 
-// Three names for one number; llama-server's -1 means "no limit of mine" under each of them.
-void ReadMaxTokens(FieldReader& reader, int64_t* out) {
+// Three names for one number; llama-server's -1 means "no limit of mine" under each of them. 0 draws nothing, which
+// only an echo makes an answer of.
+void ReadMaxTokens(FieldReader& reader, GenerationOptions* out) {
   std::string_view first_name;
   for (std::string_view name : {"max_completion_tokens", "max_tokens", "n_predict"}) {
     std::optional<int64_t> value;
     reader.Integer(name, -1, kMaxTokensLimit, &value);
     if (!value || reader.failed()) continue;
-    if (*value == 0) {
-      return reader.Fail(InvalidRequest(std::string(name), fmt::format("'{}' must be at least 1, or -1 for what the "
-                                                                       "context leaves.",
-                                                                       name)));
+    if (*value == 0 && !out->echo) {
+      return reader.Fail(InvalidRequest(
+          std::string(name), fmt::format("'{}' must be at least 1, or -1 for what the context leaves; 0 is for a "
+                                         "completion with \"echo\": true.",
+                                         name)));
     }
-    if (!first_name.empty() && *out != *value) {
+    if (!first_name.empty() && out->max_tokens != *value) {
       return reader.Fail(
           InvalidRequest(std::string(name), fmt::format("'{}' and '{}' differ; send one of them.", first_name, name)));
     }
     first_name = name;
-    *out = *value;
+    out->max_tokens = *value;
   }
-}
-
-void ReadSeed(FieldReader& reader, std::optional<uint64_t>* out) {
-  const json::value* value = reader.Take("seed");
-  if (value == nullptr) return;
-  if (value->is_uint64()) {
-    *out = value->get_uint64();
-    return;
-  }
-  const std::optional<int64_t> integer = AsInteger(*value);
-  if (!integer) return reader.FailInvalid("seed", "an integer", *value);
-  if (*integer != -1) *out = static_cast<uint64_t>(*integer);  // -1: llama-server's "any"
 }
 
 void ReadStreamOptions(FieldReader& reader, GenerationOptions* out) {
@@ -93,16 +85,11 @@ void ReadStreamOptions(FieldReader& reader, GenerationOptions* out) {
 
 void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
   reader.String("model", &out->model);
-  reader.Number("temperature", 0, 2, &out->temperature);
-  reader.Number("top_p", 0, 1, &out->top_p);
-  reader.Integer("top_k", -1, std::numeric_limits<int32_t>::max(), &out->top_k);
-  if (out->top_k < 0) out->top_k = 0;
-  reader.Number("min_p", 0, 1, &out->min_p);
-  ReadSeed(reader, &out->seed);
+  ReadSamplingFields(reader, out);
   reader.Integer("n", 1, static_cast<int64_t>(kMaxChoices), &out->n);
   ReadStop(reader, &out->stop);
-  ReadMaxTokens(reader, &out->max_tokens);
-  reader.Bool("ignore_eos", &out->ignore_eos);
+  if (route == Route::kCompletion) reader.Bool("echo", &out->echo);
+  ReadMaxTokens(reader, out);
   reader.Bool("stream", &out->stream);
   ReadStreamOptions(reader, out);
   TakeNeutralFields(reader, route);
@@ -136,49 +123,6 @@ void ReadChatLogprobs(FieldReader& reader, int* n_top) {
   if (logprobs) *n_top = static_cast<int>(top.value_or(0));
 }
 
-// One array of token ids. `name` is "prompt" or "prompt[3]".
-void ReadIds(FieldReader& reader, const json::array& array, const std::string& name, Prompt* out) {
-  std::vector<int32_t> ids;
-  ids.reserve(array.size());
-  for (const json::value& item : array) {
-    const std::optional<int64_t> id = AsInteger(item);
-    if (!id || *id < 0 || *id > std::numeric_limits<int32_t>::max()) {
-      return reader.Fail(
-          InvalidRequest("prompt", fmt::format("'{}[{}]' is not a token id (an integer >= 0).", name, ids.size())));
-    }
-    ids.push_back(static_cast<int32_t>(*id));
-  }
-  *out = std::move(ids);
-}
-
-// A string, an array of token ids, or an array of several of either kind.
-void ReadPrompts(FieldReader& reader, std::vector<Prompt>* out) {
-  constexpr std::string_view kExpected = "a string, an array of token ids, or an array of these";
-  const json::value* value = reader.Take("prompt");
-  if (value == nullptr) return reader.Fail(InvalidRequest("prompt", "'prompt' is missing."));
-  if (value->is_string()) return static_cast<void>(out->emplace_back(Text(*value)));
-  if (!value->is_array()) return reader.FailInvalid("prompt", kExpected, *value);
-  const json::array& array = value->get_array();
-  if (array.empty()) return reader.Fail(InvalidRequest("prompt", "'prompt' must not be an empty array."));
-  if (array[0].is_number()) return ReadIds(reader, array, "prompt", &out->emplace_back());
-  if (array.size() > kMaxChoices) {
-    return reader.Fail(InvalidRequest(
-        "prompt", fmt::format("'prompt' holds {} prompts; at most {} are taken.", array.size(), kMaxChoices)));
-  }
-  for (const json::value& item : array) {
-    const std::string name = fmt::format("prompt[{}]", out->size());
-    if (item.is_string()) {
-      out->emplace_back(Text(item));
-    } else if (item.is_array()) {
-      ReadIds(reader, item.get_array(), name, &out->emplace_back());
-    } else {
-      return reader.Fail(InvalidRequest(
-          "prompt", fmt::format("'{}' must be a string or an array of token ids, not {}.", name, KindName(item))));
-    }
-    if (reader.failed()) return;
-  }
-}
-
 }  // namespace
 
 Parsed<ChatRequest> ParseChatRequest(std::string_view body) {
@@ -203,12 +147,7 @@ Parsed<CompletionRequest> ParseCompletionRequest(std::string_view body) {
   FieldReader reader(*object);
   ReadPrompts(reader, &request.prompts);
   ReadShared(reader, Route::kCompletion, &request.options);
-  const size_t choices = request.prompts.size() * static_cast<size_t>(request.options.n);
-  if (choices > kMaxChoices) {
-    reader.Fail(InvalidRequest("n", fmt::format("'n' is {} for each of {} prompts, {} choices in all; at most {} are "
-                                                "made for one request.",
-                                                request.options.n, request.prompts.size(), choices, kMaxChoices)));
-  }
+  ReadBestOf(reader, request);
   std::optional<int64_t> logprobs;
   reader.Integer("logprobs", 0, 100, &logprobs);
   if (logprobs) request.options.n_top = static_cast<int>(*logprobs);

@@ -19,19 +19,33 @@ namespace tenfold::api {
 
 inline constexpr size_t kMaxStops = 16;
 inline constexpr size_t kMaxStopBytes = 1024;  // each
-inline constexpr size_t kMaxChoices = 128;     // of one request: n times its prompts
+inline constexpr size_t kMaxBiases = 4096;
+inline constexpr size_t kMaxChoices = 128;  // of one request: n times its prompts
+
+struct LogitBias {
+  int32_t token = 0;  // >= 0, not checked against a vocabulary
+  float bias = 0;     // -100..100, or -inf
+  bool operator==(const LogitBias&) const = default;
+};
 
 // What both routes share.
 struct GenerationOptions {
-  std::string model;              // empty: not named
-  double temperature = 1.0;       // 0..2, 0 is greedy
-  double top_p = 1.0;             // 0..1
-  int64_t top_k = 0;              // 0: off
-  double min_p = 0.0;             // 0..1
-  std::optional<uint64_t> seed;   // absent: the server draws one
-  std::vector<std::string> stop;  // none empty
-  int64_t n = 1;                  // choices for each prompt
-  int64_t max_tokens = -1;        // < 0: what the context leaves
+  std::string model;            // empty: not named
+  double temperature = 1.0;     // 0..2, 0 is greedy
+  double top_p = 1.0;           // 0..1
+  int64_t top_k = 0;            // 0: off
+  double min_p = 0.0;           // 0..1
+  double typical_p = 1.0;       // 0..1
+  double presence_penalty = 0;  // -2..2, as the next one of the answer's tokens
+  double frequency_penalty = 0;
+  double repeat_penalty = 1.0;        // 0.1..10, of the last repeat_last_n tokens, the prompt's included
+  int64_t repeat_last_n = 64;         // -1: all
+  std::vector<LogitBias> logit_bias;  // several of one token add up
+  std::optional<uint64_t> seed;       // absent: the server draws one
+  std::vector<std::string> stop;      // none empty
+  int64_t n = 1;                      // choices for each prompt
+  int64_t max_tokens = -1;            // < 0: what the context leaves; 0 only with echo
+  bool echo = false;                  // completions only: the prompt comes back in front of each of its answers
   bool ignore_eos = false;
   bool stream = false;
   bool include_usage = false;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 
 namespace tenfold::api {
@@ -74,10 +75,12 @@ TEST(GenerationRequest, NullIsAbsent) {
 }
 
 TEST(GenerationRequest, NeutralValuesOfUnimplementedFieldsPass) {
-  Options(R"("n":1,"presence_penalty":0,"frequency_penalty":0.0,"logit_bias":{},"user":"u","metadata":{"a":"b"},)"
-          R"("store":false,"tools":[],"tool_choice":"none","parallel_tool_calls":true,"cache_prompt":true,)"
-          R"("response_format":{"type":"text"},"repeat_penalty":1.0,"service_tier":"auto","modalities":["text"],)"
-          R"("chat_template_kwargs":{},"functions":[],"function_call":"auto")");
+  Options(
+      R"("n":1,"presence_penalty":0,"frequency_penalty":0.0,"logit_bias":{},"user":"u","metadata":{"a":"b"},)"
+      R"("store":false,"tools":[],"tool_choice":"none","parallel_tool_calls":true,"cache_prompt":true,)"
+      R"("response_format":{"type":"text"},"repeat_penalty":1.0,"mirostat_tau":5,"dry_base":1.75,)"
+      R"("dry_sequence_breakers":["\n"],"id_slot":-1,"n_keep":0,"skip_special_tokens":true,"min_tokens":0,"service_tier":"auto","modalities":["text"],)"
+      R"("chat_template_kwargs":{},"functions":[],"function_call":"auto")");
 }
 
 struct Refused {
@@ -124,12 +127,41 @@ TEST(GenerationRequest, RefusesByName) {
       {R"("n":0)", 400, "n"},
       {R"("n":129)", 400, "n"},
       {R"("n":1.5)", 400, "n"},
-      {R"("presence_penalty":0.5)", 501, "presence_penalty"},
-      {R"("frequency_penalty":1)", 501, "frequency_penalty"},
-      {R"("logit_bias":{"1":5})", 501, "logit_bias"},
+      {R"("presence_penalty":2.5)", 400, "presence_penalty"},
+      {R"("presence_penalty":"x")", 400, "presence_penalty"},
+      {R"("frequency_penalty":-3)", 400, "frequency_penalty"},
+      {R"("repeat_penalty":0)", 400, "repeat_penalty"},
+      {R"("repeat_penalty":11)", 400, "repeat_penalty"},
+      {R"("repeat_last_n":-2)", 400, "repeat_last_n"},
+      {R"("repeat_last_n":1.5)", 400, "repeat_last_n"},
+      {R"("repeat_penalty":1.1,"repetition_penalty":1.2)", 400, "repetition_penalty"},
+      {R"("typical_p":1.5)", 400, "typical_p"},
+      {R"("logit_bias":{"1":101})", 400, "logit_bias"},
+      {R"("logit_bias":{"1":"5"})", 400, "logit_bias"},
+      {R"("logit_bias":{"1":true})", 400, "logit_bias"},
+      {R"("logit_bias":{"a":1})", 400, "logit_bias"},
+      {R"("logit_bias":{"-1":1})", 400, "logit_bias"},
+      {R"("logit_bias":{"1x":1})", 400, "logit_bias"},
+      {R"("logit_bias":{"":1})", 400, "logit_bias"},
+      {R"("logit_bias":{"4294967296":1})", 400, "logit_bias"},
+      {R"("logit_bias":{"99999999999999999999":1})", 400, "logit_bias"},
+      {R"("logit_bias":5)", 400, "logit_bias"},
+      {R"("logit_bias":[5])", 400, "logit_bias"},
+      {R"("logit_bias":[[5]])", 400, "logit_bias"},
+      {R"("logit_bias":[[5,1,2]])", 400, "logit_bias"},
+      {R"("logit_bias":[[1.5,1]])", 400, "logit_bias"},
+      {R"("logit_bias":[["the",1]])", 501, "logit_bias"},
       {R"("response_format":{"type":"json_object"})", 501, "response_format"},
       {R"("store":true)", 501, "store"},
-      {R"("repeat_penalty":1.1)", 501, "repeat_penalty"},
+      {R"("samplers":["top_k"])", 501, "samplers"},
+      {R"("dry_multiplier":0.8)", 501, "dry_multiplier"},
+      {R"("dry_base":"x")", 501, "dry_base"},
+      {R"("mirostat":2)", 501, "mirostat"},
+      {R"("id_slot":0)", 501, "id_slot"},
+      {R"("min_tokens":1)", 501, "min_tokens"},
+      {R"("stop_token_ids":[1])", 501, "stop_token_ids"},
+      {R"("guided_json":{})", 501, "guided_json"},
+      {R"("echo":true)", 501, "echo"},
       {R"("grammar":"root ::= x")", 501, "grammar"},
       {R"("chat_template_kwargs":{"enable_thinking":false})", 501, "chat_template_kwargs"},
       {R"("reasoning_effort":"low")", 501, "reasoning_effort"},
@@ -160,6 +192,56 @@ TEST(GenerationRequest, ReasoningFormat) {
   EXPECT_TRUE(ParseChatRequest(Chat(R"("reasoning_format":"auto")"))->separate_reasoning);
   EXPECT_TRUE(ParseChatRequest(Chat(R"("reasoning_format":"deepseek")"))->separate_reasoning);
   EXPECT_FALSE(ParseChatRequest(Chat(R"("reasoning_format":"none")"))->separate_reasoning);
+}
+
+TEST(GenerationRequest, UnknownFieldsSuggestTheNearestName) {
+  EXPECT_EQ(ParseChatRequest(Chat(R"("tempreature":1)")).error().message,
+            "Unknown field 'tempreature'; did you mean 'temperature'?");
+  EXPECT_EQ(ParseChatRequest(Chat(R"("max_token":1)")).error().message,
+            "Unknown field 'max_token'; did you mean 'max_tokens'?");
+  EXPECT_EQ(ParseChatRequest(Chat(R"("stream":true,"stream_options":{"usage":true})")).error().message,
+            "Unknown field 'stream_options.usage'; remove it.");
+  EXPECT_EQ(ParseChatRequest(Chat(R"("colour of the sky":1)")).error().message,
+            "Unknown field 'colour of the sky'; remove it.");
+}
+
+TEST(GenerationRequest, Penalties) {
+  const GenerationOptions o = Options(
+      R"("presence_penalty":-1.5,"frequency_penalty":0.5,"repeat_penalty":1.1,"repeat_last_n":-1,"typical_p":0.9)");
+  EXPECT_EQ(o.presence_penalty, -1.5);
+  EXPECT_EQ(o.frequency_penalty, 0.5);
+  EXPECT_EQ(o.repeat_penalty, 1.1);
+  EXPECT_EQ(o.repeat_last_n, -1);
+  EXPECT_EQ(o.typical_p, 0.9);
+  const GenerationOptions vllm = Options(R"("repetition_penalty":1.3)");
+  EXPECT_EQ(vllm.repeat_penalty, 1.3);
+  EXPECT_EQ(vllm.repeat_last_n, -1);
+  EXPECT_EQ(Options(R"("repetition_penalty":1.0,"repeat_penalty":1.2)").repeat_last_n, 64);
+}
+
+TEST(GenerationRequest, LogitBiasInBothForms) {
+  const float never = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(Options(R"("logit_bias":{"5":1.5,"70":-100})").logit_bias, (std::vector<LogitBias>{{5, 1.5F}, {70, -100}}));
+  EXPECT_EQ(Options(R"("logit_bias":[[5,2],[6,false],[5,1]])").logit_bias,
+            (std::vector<LogitBias>{{5, 2}, {6, never}, {5, 1}}));
+  EXPECT_TRUE(Options(R"("logit_bias":{})").logit_bias.empty());
+  std::string many;
+  for (size_t i = 0; i <= kMaxBiases; ++i) many += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":1";
+  EXPECT_EQ(ParseChatRequest(Chat("\"logit_bias\":{" + many + "}")).error().param, "logit_bias");
+}
+
+TEST(GenerationRequest, EchoAndBestOf) {
+  const auto parse = [](const std::string& fields) {
+    return ParseCompletionRequest("{\"prompt\":\"a\"," + fields + "}");
+  };
+  ASSERT_TRUE(parse(R"("echo":true,"max_tokens":0,"logprobs":1)").ok());
+  EXPECT_TRUE(parse(R"("echo":true)")->options.echo);
+  EXPECT_EQ(parse(R"("echo":true,"max_tokens":0)")->options.max_tokens, 0);
+  EXPECT_EQ(parse(R"("max_tokens":0)").error().param, "max_tokens");
+  EXPECT_TRUE(parse(R"("n":3,"best_of":3)").ok());
+  EXPECT_EQ(parse(R"("n":3,"best_of":2)").error().status, 400);
+  EXPECT_EQ(parse(R"("n":3,"best_of":4)").error().status, 501);
+  EXPECT_EQ(parse(R"("best_of":4)").error().param, "best_of");
 }
 
 TEST(GenerationRequest, MessagesAndTheirParts) {
@@ -221,7 +303,6 @@ TEST(GenerationRequest, CompletionPrompts) {
     EXPECT_EQ(refused.error().param, "prompt") << prompt;
   }
   EXPECT_EQ(ParseCompletionRequest(R"({"prompt":"a","logprobs":101})").error().param, "logprobs");
-  EXPECT_EQ(ParseCompletionRequest(R"({"prompt":"a","echo":true})").error().status, 501);
   EXPECT_EQ(ParseCompletionRequest(R"({"prompt":"a","suffix":"b"})").error().param, "suffix");
   EXPECT_EQ(ParseCompletionRequest(R"({"prompt":"a","messages":[]})").error().param, "messages");
   EXPECT_EQ(ParseCompletionRequest(R"({})").error().param, "prompt");

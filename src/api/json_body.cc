@@ -7,6 +7,8 @@
 #include <cmath>
 #include <new>
 
+#include "base/nearest_name.h"
+
 namespace tenfold::api {
 namespace json = boost::json;
 
@@ -144,7 +146,11 @@ void FieldReader::RefuseRest() {
     if (std::find(taken_.begin(), taken_.end(), name) != taken_.end()) continue;
     // Cut, so that a stranger's field name cannot make an answer of megabytes.
     const std::string full = FullName(name.substr(0, 100));
-    return Fail(InvalidRequest(full, fmt::format("Unknown field '{}'; remove it.", full)));
+    const std::vector<std::string> known(taken_.begin(), taken_.end());
+    const std::string nearest = NearestName(name, known);
+    return Fail(InvalidRequest(
+        full, nearest.empty() ? fmt::format("Unknown field '{}'; remove it.", full)
+                              : fmt::format("Unknown field '{}'; did you mean '{}'?", full, FullName(nearest))));
   }
 }
 

@@ -8,9 +8,9 @@
 #include <set>
 #include <string_view>
 
+#include "base/nearest_name.h"
 #include "config/assign.h"
 #include "config/foreign_flags.h"
-#include "config/nearest_name.h"
 #include "config/toml_file.h"
 
 namespace tenfold::config {

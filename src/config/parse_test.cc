@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <fstream>
 
-#include "config/nearest_name.h"
+#include "base/nearest_name.h"
 #include "config/toml_file.h"
 
 namespace tenfold::config {

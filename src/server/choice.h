@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "engine/engine.h"
 #include "server/model_gate.h"
 #include "server/prepare.h"
+#include "tokenizer/stream_decoder.h"
 
 namespace tenfold::server {
 
@@ -27,10 +29,12 @@ class Choice {
   };
 
   // `call_salt` makes the ids of tool calls unlike those of other choices.
-  Choice(ModelPtr model, const api::GenerationOptions& options, const PreparedPrompt& prompt,
+  Choice(ModelPtr model, const api::GenerationOptions& options, std::shared_ptr<const PreparedPrompt> prompt,
          const chat::AnswerSyntax& syntax, uint64_t call_salt);
 
-  // What became certain: often nothing. Needs !stopped() and !finished().
+  // The prompt's tokens from the second on, where they are scored; before the first Push.
+  void AddScores(std::vector<engine::Token>&& tokens);
+  // What became certain: often nothing. An echoed prompt comes first of all. Needs !stopped() and !finished().
   std::vector<Piece> Push(engine::Token&& token);
   // No more tokens come: what is left of the text. Afterwards finished(), and the reason is known.
   std::vector<Piece> Finish(const engine::Finish& finish);
@@ -49,14 +53,18 @@ class Choice {
 
  private:
   std::vector<Piece> ToPieces(chat::OutputEvents&& events);
-  api::TokenInfo Describe(const engine::Token& token);
+  void Echo(std::vector<Piece>& pieces);
+  api::TokenInfo Describe(const engine::Token& token, tokenizer::StreamDecoder& places);
 
   ModelPtr model_;
+  std::shared_ptr<const PreparedPrompt> prompt_;
   chat::AnswerStream output_;
   const uint64_t call_salt_;
   bool has_calls_ = false;
   const bool with_logprobs_;
-  bool drop_space_;  // the next text's leading space is not in the text (SPM at the start of a text)
+  bool echo_;                        // the prompt is still to come
+  tokenizer::StreamDecoder places_;  // again, for where in the text each token lies: stop strings hold text back
+  std::vector<engine::Token> scores_;
   std::vector<api::TokenInfo> pending_;  // drawn, but their text is not out yet
   api::ChoiceAnswer answer_;
   engine::Timings timings_;

@@ -30,7 +30,9 @@ struct Config {
   bool handle_signals = true;
   int64_t ping_us = 15'000'000;  // silence on a stream before a comment is sent
   ConnectionLimits connection;
-  size_t max_requests = 1024;         // generations that wait or run; more are refused
+  size_t max_requests = 1024;  // generations that wait or run; more are refused
+  // Log-probabilities, alternatives counted, that one answer may hold; some hundred bytes each, as structs and as JSON.
+  size_t max_held_logprobs = 1 << 21;
   size_t max_held_bytes = 256 << 20;  // of bodies that wait for the model, and again of bodies being prepared
 };
 

@@ -16,6 +16,11 @@
 
 namespace tenfold::server {
 
+struct PromptEvent {
+  uint64_t key = 0;   // the Generation it is for
+  size_t choice = 0;  // which of its choices
+  std::vector<engine::Token> tokens;
+};
 struct TokenEvent {
   uint64_t key = 0;   // the Generation it is for
   size_t choice = 0;  // which of its choices
@@ -26,7 +31,7 @@ struct FinishEvent {
   size_t choice = 0;
   engine::Finish finish;
 };
-using EngineEvent = std::variant<TokenEvent, FinishEvent, engine::StepStats, engine::LoadState>;
+using EngineEvent = std::variant<PromptEvent, TokenEvent, FinishEvent, engine::StepStats, engine::LoadState>;
 
 class EngineInbox {
  public:

@@ -104,7 +104,7 @@ void Generation::OnPrepared(api::Parsed<Prepared> prepared) {
     return Fail(api::Overloaded("Too many requests are waiting.", service_.RetryAfterSeconds()));
   }
   service_.choices += choices;
-  Submit(*prepared);
+  Submit(std::move(*prepared));
 }
 
 api::AnswerHead Generation::Head() {
@@ -120,17 +120,19 @@ api::AnswerHead Generation::Head() {
   return head;
 }
 
-void Generation::Submit(const Prepared& prepared) {
+void Generation::Submit(Prepared&& prepared) {
   const api::GenerationOptions& options = body_->options;
-  for (const PreparedPrompt& prompt : prepared.prompts) {
+  const auto shared = std::make_shared<const Prepared>(std::move(prepared));
+  for (const PreparedPrompt& prompt : shared->prompts) {
     for (int64_t i = 0; i < options.n; ++i) {
-      choices_.emplace_back(model_, options, prompt, prepared.syntax, service_.random());
+      choices_.emplace_back(model_, options, std::shared_ptr<const PreparedPrompt>(shared, &prompt), shared->syntax,
+                            service_.random());
     }
   }
   writer_.emplace(Head());
   phase_ = Phase::kSubmitted;
   const uint64_t seed = options.seed.value_or(service_.random());
-  for (const PreparedPrompt& prompt : prepared.prompts) {
+  for (const PreparedPrompt& prompt : shared->prompts) {
     for (int64_t i = 0; i < options.n; ++i) {
       if (Status submitted = SubmitChoice(prompt, i, seed); !submitted.ok()) {
         return Fail(api::FromError(submitted.error()));
@@ -143,6 +145,9 @@ void Generation::Submit(const Prepared& prepared) {
 Status Generation::SubmitChoice(const PreparedPrompt& prompt, int64_t index, uint64_t seed) {
   const size_t choice = running_;
   engine::Request request = MakeEngineRequest(body_->options, prompt, index, seed);
+  request.on_prompt = [&inbox = service_.inbox, key = key_, choice](std::vector<engine::Token>&& tokens) {
+    inbox.Push(PromptEvent{key, choice, std::move(tokens)});
+  };
   request.on_token = [&inbox = service_.inbox, key = key_, choice](engine::Token&& token) {
     inbox.Push(TokenEvent{key, choice, std::move(token)});
   };
@@ -156,6 +161,28 @@ Status Generation::SubmitChoice(const PreparedPrompt& prompt, int64_t index, uin
   return {};
 }
 
+// Log-probabilities wait for the end of an answer that does not stream, those of a prompt for its first token. False:
+// they became too many, and the request has failed.
+bool Generation::HoldLogprobs(size_t entries) {
+  held_logprobs_ += entries;
+  const size_t most = service_.config.max_held_logprobs;
+  if (held_logprobs_ <= most) return true;
+  Fail(
+      api::InvalidRequest("logprobs", fmt::format("The log-probabilities are more than the {} that one answer may hold "
+                                                  "at once; ask for fewer of them or of 'n', for a lower 'max_tokens', "
+                                                  "or for a stream.",
+                                                  most)));
+  return false;
+}
+
+void Generation::OnScores(size_t index, std::vector<engine::Token>&& tokens) {
+  const std::shared_ptr<Generation> self = shared_from_this();  // Fail drops the service's hold
+  if (phase_ != Phase::kSubmitted) return;
+  size_t entries = 0;
+  for (const engine::Token& token : tokens) entries += 1 + token.top.size();
+  if (HoldLogprobs(entries)) choices_[index].AddScores(std::move(tokens));
+}
+
 void Generation::OnToken(size_t index, engine::Token&& token) {
   Choice& choice = choices_[index];
   if (phase_ != Phase::kSubmitted || choice.stopped()) return;
@@ -166,7 +193,11 @@ void Generation::OnToken(size_t index, engine::Token&& token) {
     service_.metrics.ObserveInterToken(now_us - choice.last_token_us());
   }
   ++generated_tokens_;
-  if (body_->options.stream) BeginStream();
+  if (body_->options.stream) {
+    BeginStream();
+  } else if (body_->options.n_top >= 0 && !HoldLogprobs(1 + token.top.size())) {
+    return;
+  }
   Emit(index, choice.Push(std::move(token)));
   if (choice.stopped() && phase_ == Phase::kSubmitted) service_.engine.Cancel(choice.request_id);
 }

@@ -29,6 +29,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
 
   Generation(Service& service, std::shared_ptr<Exchange> exchange, api::Shape shape, uint64_t key);
 
+  void OnScores(size_t choice, std::vector<engine::Token>&& tokens);
   void OnToken(size_t choice, engine::Token&& token);
   void OnFinish(size_t choice, const engine::Finish& finish);
   // Ends the answer with this error and stops the work: the server is shutting down.
@@ -41,8 +42,9 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void OnParsed(api::Parsed<GenerationBody> parsed);
   void OnModel(api::Parsed<ModelPtr> model);
   void OnPrepared(api::Parsed<Prepared> prepared);
-  void Submit(const Prepared& prepared);
+  void Submit(Prepared&& prepared);
   Status SubmitChoice(const PreparedPrompt& prompt, int64_t index, uint64_t seed);
+  bool HoldLogprobs(size_t entries);
   void OnGone();
 
   api::AnswerHead Head();
@@ -79,6 +81,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   Timer ping_;
   int64_t prompt_tokens_ = 0;     // of all prompts, each once
   int64_t generated_tokens_ = 0;  // of all choices
+  size_t held_logprobs_ = 0;      // tokens and alternatives that no chunk has carried away yet
 };
 
 }  // namespace tenfold::server

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <cctype>
 #include <set>
 
@@ -17,7 +19,10 @@ class GenerationTest : public ::testing::Test {
   static void SetUpTestSuite() {
     file_ = new TinyModelFile();
     file_->Write();
-    server_ = new TestServer(file_->path(), [](Config& c) { c.ping_us = 300'000; });
+    server_ = new TestServer(file_->path(), [](Config& c) {
+      c.ping_us = 300'000;
+      c.max_held_logprobs = 50'000;
+    });
     ASSERT_TRUE(server_->AwaitReady());
   }
   static void TearDownTestSuite() {
@@ -393,6 +398,100 @@ TEST_F(GenerationTest, AStopStringEndsOnlyItsChoice) {
     EXPECT_EQ(Text(choice.at("finish_reason")), i == 1 ? "stop" : "length");
     EXPECT_EQ(Text(choice.at("text")), i == 1 ? text(whole, 1).substr(0, text(whole, 1).find(stop)) : text(whole, i));
   }
+}
+
+TEST_F(GenerationTest, EchoPutsThePromptInFront) {
+  const std::string fields = R"("prompt":"The heron","temperature":0,"ignore_eos":true,"max_tokens":9)";
+  const std::string text = Text(Choice(Ask("{" + fields + "}")).at("text"));
+  const boost::json::value echoed = Ask("{" + fields + R"(,"echo":true,"n":2})");
+  for (size_t i : {0u, 1u}) EXPECT_EQ(Text(echoed.at("choices").as_array()[i].at("text")), "The heron" + text);
+  EXPECT_EQ(echoed.at("usage").at("completion_tokens"), 18);
+  std::string streamed;
+  const Events events = Parse(server_->Post("/v1/completions", "{" + fields + R"(,"echo":true,"stream":true})").body);
+  for (const boost::json::value& event : events.json) streamed += Text(Choice(event).at("text"));
+  EXPECT_EQ(streamed, "The heron" + text);
+  // A prompt of ids comes back as their text, control tokens included.
+  const std::string tokens = server_->Post("/tokenize", R"({"content":"<|im_start|>He"})").body;
+  const std::string ids = boost::json::serialize(Json(tokens).at("tokens"));
+  const boost::json::value none = Ask(R"({"prompt":)" + ids + R"(,"echo":true,"max_tokens":0})");
+  EXPECT_EQ(Text(Choice(none).at("text")), "<|im_start|>He");
+  EXPECT_EQ(Text(Choice(none).at("finish_reason")), "length");
+  EXPECT_EQ(none.at("usage").at("completion_tokens"), 0);
+}
+
+// The log-probabilities of an echoed text are those that it had when it was generated, and lie where its text does.
+TEST_F(GenerationTest, EchoedLogprobsAreThoseOfTheGeneration) {
+  const boost::json::value first =
+      Ask(R"({"prompt":[5,6,7],"temperature":0,"max_tokens":40,"ignore_eos":true,"logprobs":2})");
+  boost::json::array ids = {5, 6, 7};
+  const boost::json::array& told = Choice(first).at("logprobs").at("content").as_array();
+  for (const boost::json::value& token : told) ids.push_back(token.at("id"));
+  const std::string prompt = boost::json::serialize(ids);
+  for (const char* more : {R"("max_tokens":0)", R"("max_tokens":4,"ignore_eos":true,"temperature":0)"}) {
+    const boost::json::value echo = Ask(R"({"prompt":)" + prompt + R"(,"echo":true,"logprobs":2,)" + more + "}");
+    const boost::json::object& logprobs = Choice(echo).at("logprobs").as_object();
+    const boost::json::array& content = logprobs.at("content").as_array();
+    const size_t generated = echo.at("usage").at("completion_tokens").as_int64();
+    ASSERT_EQ(content.size(), ids.size() + generated);
+    EXPECT_TRUE(content[0].at("logprob").is_null());
+    EXPECT_TRUE(logprobs.at("token_logprobs").at(0).is_null());
+    EXPECT_TRUE(logprobs.at("top_logprobs").at(0).is_null());
+    for (size_t i = 0; i < told.size(); ++i) {
+      EXPECT_EQ(content[3 + i].at("id"), told[i].at("id"));
+      // ignore_eos took a token out of the generated ones' distribution, and few and many tokens round differently.
+      EXPECT_NEAR(content[3 + i].at("logprob").to_number<double>(), told[i].at("logprob").to_number<double>(), 0.05);
+    }
+    // text_offset counts characters.
+    const std::string text = Text(Choice(echo).at("text"));
+    std::vector<size_t> begins;
+    for (size_t i = 0; i < text.size(); ++i) {
+      if ((text[i] & 0xC0) != 0x80) begins.push_back(i);
+    }
+    size_t found = 0;
+    for (size_t i = 0; i < content.size(); ++i) {
+      const std::string token = Text(logprobs.at("tokens").at(i));
+      if (token.empty() || token.rfind("bytes:", 0) == 0) continue;
+      const auto offset = static_cast<size_t>(logprobs.at("text_offset").at(i).as_int64());
+      ASSERT_LT(offset, begins.size());
+      EXPECT_EQ(text.substr(begins[offset], token.size()), token) << "token " << i;
+      ++found;
+    }
+    EXPECT_GT(found, 10u);
+  }
+}
+
+TEST_F(GenerationTest, PenaltiesAndBiasesReachTheSampler) {
+  const auto ids = [&](const std::string& fields) {
+    const boost::json::value answer = Ask(Completion(R"("max_tokens":24,"logprobs":0)" + fields));
+    std::vector<int64_t> out;
+    for (const boost::json::value& token : Choice(answer).at("logprobs").at("content").as_array()) {
+      out.push_back(token.at("id").as_int64());
+    }
+    return out;
+  };
+  const std::vector<int64_t> plain = ids("");
+  const std::string first = std::to_string(plain[0]);
+  EXPECT_EQ(ids(R"(,"logit_bias":{")" + std::to_string((plain[0] + 1) % 500) + R"(":100})"),
+            std::vector<int64_t>(24, (plain[0] + 1) % 500));
+  for (const std::string& ban :
+       {R"(,"logit_bias":{")" + first + "\":-100}", ",\"logit_bias\":[[" + first + ",false]]"}) {
+    const std::vector<int64_t> banned = ids(ban);
+    EXPECT_EQ(std::count(banned.begin(), banned.end(), plain[0]), 0);
+  }
+  // A logit of this model is a few units wide, so the largest penalties leave no token to come twice.
+  const std::vector<int64_t> biased = ids(R"(,"logit_bias":{"20":6},"frequency_penalty":2,"presence_penalty":2)");
+  EXPECT_LT(std::count(biased.begin(), biased.end(), 20), 24);
+  EXPECT_GT(std::count(biased.begin(), biased.end(), 20), 0);
+  EXPECT_NE(ids(R"(,"repeat_penalty":2,"repeat_last_n":-1)"), plain);
+  EXPECT_EQ(ids(R"(,"repeat_penalty":2,"repeat_last_n":0)"), plain);
+  EXPECT_EQ(Text(Ask(Completion(R"("logit_bias":{"512":1})"), 400).at("error").at("param")), "logit_bias");
+}
+
+TEST_F(GenerationTest, MoreLogprobsThanAnAnswerMayHoldFailTheRequest) {
+  const boost::json::value answer =
+      Ask(R"({"prompt":[1],"n":8,"max_tokens":16000,"ignore_eos":true,"logprobs":100})", 400);
+  EXPECT_EQ(Text(answer.at("error").at("param")), "logprobs");
+  EXPECT_TRUE(Eventually([&] { return server_->engine().snapshot().running == 0; }));
 }
 
 TEST(ParseBody, PromptsOfBothShapes) {

@@ -7,12 +7,20 @@
 #include <utility>
 
 #include "chat/chat_ml.h"
+#include "tokenizer/stream_decoder.h"
 
 namespace tenfold::server {
 namespace {
 
+std::string TextOf(const tokenizer::Tokenizer& tokenizer, const std::vector<tokenizer::TokenId>& ids) {
+  tokenizer::StreamDecoder decoder(tokenizer, /*render_special=*/true, /*at_text_start=*/true);
+  std::string text;
+  for (const tokenizer::TokenId id : ids) text += decoder.Push(id);
+  return text + decoder.Finish();
+}
+
 api::Parsed<PreparedPrompt> PreparePrompt(const tokenizer::Tokenizer& tokenizer, const api::Prompt& prompt,
-                                          const std::string& name) {
+                                          const std::string& name, bool echo) {
   PreparedPrompt out;
   if (const auto* text = std::get_if<std::string>(&prompt)) {
     out.ids = tokenizer.Encode(*text, {.add_special = true, .parse_special = true});
@@ -27,6 +35,10 @@ api::Parsed<PreparedPrompt> PreparePrompt(const tokenizer::Tokenizer& tokenizer,
   if (out.ids.empty()) {
     return api::InvalidRequest("prompt", fmt::format("'{}' is empty: it gives no token to continue from.", name));
   }
+  if (echo) {
+    out.from_text = std::holds_alternative<std::string>(prompt);
+    out.echo = out.from_text ? std::get<std::string>(prompt) : TextOf(tokenizer, out.ids);
+  }
   out.at_text_start =
       std::all_of(out.ids.begin(), out.ids.end(), [&](tokenizer::TokenId id) { return tokenizer.IsControl(id); });
   return out;
@@ -36,7 +48,9 @@ PreparedPrompt PrepareChat(const tokenizer::Tokenizer& tokenizer, const std::vec
   std::vector<chat::Message> chat;
   chat.reserve(messages.size());
   for (const api::ChatMessage& message : messages) chat.push_back({message.role, message.content});
-  return {.ids = chat::RenderChatMl(tokenizer, chat, /*add_generation_prompt=*/true), .at_text_start = false};
+  PreparedPrompt out;
+  out.ids = chat::RenderChatMl(tokenizer, chat, /*add_generation_prompt=*/true);
+  return out;
 }
 
 }  // namespace
@@ -63,6 +77,12 @@ api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body) {
 }
 
 api::Parsed<Prepared> Prepare(const engine::ModelInfo& model, const GenerationBody& body) {
+  for (const api::LogitBias& bias : body.options.logit_bias) {
+    if (bias.token < model.tokenizer->vocab_size()) continue;
+    return api::InvalidRequest("logit_bias",
+                               fmt::format("'logit_bias' names token {}, but the vocabulary has {} tokens.", bias.token,
+                                           model.tokenizer->vocab_size()));
+  }
   Prepared out;
   if (const auto* chat = std::get_if<api::ChatRequest>(&body.input)) {
     if (!chat->tools.tools.empty()) {
@@ -76,7 +96,7 @@ api::Parsed<Prepared> Prepare(const engine::ModelInfo& model, const GenerationBo
   const auto& prompts = std::get<std::vector<api::Prompt>>(body.input);
   for (size_t i = 0; i < prompts.size(); ++i) {
     const std::string name = prompts.size() == 1 ? "prompt" : fmt::format("prompt[{}]", i);
-    api::Parsed<PreparedPrompt> prompt = PreparePrompt(*model.tokenizer, prompts[i], name);
+    api::Parsed<PreparedPrompt> prompt = PreparePrompt(*model.tokenizer, prompts[i], name, body.options.echo);
     if (!prompt.ok()) return prompt.error();
     out.prompts.push_back(std::move(*prompt));
   }
@@ -93,9 +113,16 @@ engine::Request MakeEngineRequest(const api::GenerationOptions& options, const P
   request.sampling.top_p = std::max(static_cast<float>(options.top_p), 1e-9f);
   request.sampling.top_k = static_cast<int32_t>(options.top_k);
   request.sampling.min_p = static_cast<float>(options.min_p);
+  request.sampling.typical_p = std::max(static_cast<float>(options.typical_p), 1e-9f);
+  request.sampling.presence_penalty = static_cast<float>(options.presence_penalty);
+  request.sampling.frequency_penalty = static_cast<float>(options.frequency_penalty);
+  request.sampling.repeat_penalty = static_cast<float>(options.repeat_penalty);
+  request.sampling.repeat_last_n = static_cast<int32_t>(options.repeat_last_n);
+  for (const api::LogitBias& bias : options.logit_bias) request.sampling.bias.push_back({bias.token, bias.bias});
   request.sampling.seed = seed + static_cast<uint64_t>(index);
   request.ignore_eos = options.ignore_eos;
   request.n_top = options.n_top;
+  request.score_prompt = options.echo && options.n_top >= 0;
   return request;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -28,6 +29,8 @@ struct GenerationBody {
 struct PreparedPrompt {
   std::vector<tokenizer::TokenId> ids;
   bool at_text_start = false;  // nothing but control tokens: the answer begins a text
+  std::string echo;            // the prompt as text, where it is to come back
+  bool from_text = false;      // ids were encoded from echo, not the other way round
 };
 
 // Everything of a request that is made once the model is there; all choices share it.

@@ -103,7 +103,12 @@ void Server::Shutdown() {
 
 void Server::Impl::OnEvents(std::vector<EngineEvent>&& events) {
   for (EngineEvent& event : events) {
-    if (auto* token = std::get_if<TokenEvent>(&event)) {
+    if (auto* prompt = std::get_if<PromptEvent>(&event)) {
+      const auto it = service->generations.find(prompt->key);
+      if (it == service->generations.end()) continue;
+      const std::shared_ptr<Generation> generation = it->second;
+      generation->OnScores(prompt->choice, std::move(prompt->tokens));
+    } else if (auto* token = std::get_if<TokenEvent>(&event)) {
       const auto it = service->generations.find(token->key);
       if (it == service->generations.end()) continue;
       const std::shared_ptr<Generation> generation = it->second;

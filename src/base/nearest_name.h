@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace tenfold::config {
+namespace tenfold {
 
 // Edits (insert, delete, replace, swap of neighbours) between two names, in bytes. Names longer than 64 bytes are
 // compared by their first 64: a hostile argument costs no more than a long one.
@@ -14,4 +14,4 @@ int EditDistance(std::string_view a, std::string_view b);
 // "" when nothing is within a third of the name's length. A candidate that begins with the whole name counts as near.
 std::string NearestName(std::string_view name, std::span<const std::string> candidates);
 
-}  // namespace tenfold::config
+}  // namespace tenfold

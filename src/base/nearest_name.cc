@@ -1,10 +1,10 @@
-#include "config/nearest_name.h"
+#include "base/nearest_name.h"
 
 #include <algorithm>
 #include <array>
 #include <vector>
 
-namespace tenfold::config {
+namespace tenfold {
 namespace {
 
 constexpr size_t kMostCompared = 64;
@@ -45,4 +45,4 @@ std::string NearestName(std::string_view name, std::span<const std::string> cand
   return best;
 }
 
-}  // namespace tenfold::config
+}  // namespace tenfold
