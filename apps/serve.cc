@@ -15,6 +15,7 @@
 #include "config/describe.h"
 #include "config/parse.h"
 #include "engine/engine.h"
+#include "platform/cpu.h"
 #include "server/server.h"
 
 namespace tenfold::apps {
@@ -41,6 +42,22 @@ std::string UrlOf(const server::Config& config, uint16_t port) {
   const bool v6 = config.host.find(':') != std::string::npos;
   return fmt::format("{}://{}{}{}:{}", config.tls.wanted() ? "https" : "http", v6 ? "[" : "", config.host,
                      v6 ? "]" : "", port);
+}
+
+// Why so many threads, before anybody wonders.
+void LogThreads(const engine::Options& options) {
+  const platform::CpuBudget budget = platform::DetectCpuBudget();
+  const std::string quota =
+      budget.quota_cpus > 0 ? fmt::format(", a cgroup quota of {:.2f} CPUs", budget.quota_cpus) : "";
+  Log(LogLevel::kInfo,
+      fmt::format("{} compute threads{}: {} cores with {} CPUs in the CPU set{}",
+                  options.threads > 0 ? options.threads : budget.threads, options.threads > 0 ? " as asked for" : "",
+                  budget.physical_cores, budget.logical_cpus, quota));
+  if (options.threads > budget.threads) {
+    Log(LogLevel::kWarn, fmt::format("{} threads share the time of {}: steps will wait for each other; leave --threads "
+                                     "out to get {}",
+                                     options.threads, budget.threads, budget.threads));
+  }
 }
 
 bool IsLoopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
@@ -105,6 +122,7 @@ int Serve(const config::Configuration& chosen) {
   } else if (!config.load_in_background) {
     Log(LogLevel::kInfo, fmt::format("{} will be loaded by the first request", config.model.path));
   }
+  if (!config.model.path.empty()) LogThreads(options);
   engine::Engine engine(options, server.StepObserver());
   server.Attach(engine);
   server.Run();
