@@ -9,14 +9,25 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace tenfold::tokenizer {
 
-enum class PreTokenizer { kGpt2, kLlama3, kQwen2 };
+enum class PreTokenizer {
+  kGpt2,
+  kLlama3,   // takes whole words that are tokens before it merges
+  kSmaug,    // Llama 3's expression, without whole words
+  kQwen2,    // normalises to NFC before cutting
+  kSmolLm,   // every digit apart, then GPT-2's
+  kDefault,  // what llama.cpp does with a vocabulary that names none: punctuation apart, GPT-2's, digits in threes
+};
 
-// The one that tokenizer.ggml.pre names, or nothing.
+// The one that tokenizer.ggml.pre names, or nothing. Several names mean the same rules; those whose rules we do not
+// know for certain are not among them.
 std::optional<PreTokenizer> PreTokenizerByName(std::string_view name);
+// The names above, for messages: "a, b and c".
+std::string PreTokenizerNames();
 
 // The expression that NextWord matches, in PCRE2 syntax with Unicode properties; for tests and messages.
 const char* PatternOf(PreTokenizer kind);

@@ -14,7 +14,8 @@
 namespace tenfold::tokenizer {
 namespace {
 
-constexpr PreTokenizer kAll[] = {PreTokenizer::kGpt2, PreTokenizer::kLlama3, PreTokenizer::kQwen2};
+constexpr PreTokenizer kAll[] = {PreTokenizer::kGpt2,  PreTokenizer::kLlama3, PreTokenizer::kSmaug,
+                                 PreTokenizer::kQwen2, PreTokenizer::kSmolLm, PreTokenizer::kDefault};
 
 std::vector<std::string> Words(PreTokenizer kind, std::string_view text) {
   std::vector<std::string> words;
@@ -49,6 +50,19 @@ class Oracle {
                        nullptr) > 0;
   }
 
+  // Appends the matches and what lies between them.
+  void Split(const std::string& text, std::vector<std::string>& pieces) const {
+    size_t pos = 0;
+    while (pos < text.size() && pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), pos, 0,
+                                            match_.get(), nullptr) > 0) {
+      const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match_.get());
+      if (range[0] > pos) pieces.push_back(text.substr(pos, range[0] - pos));
+      pieces.push_back(text.substr(range[0], range[1] - range[0]));
+      pos = range[1];
+    }
+    if (pos < text.size()) pieces.push_back(text.substr(pos));
+  }
+
   std::vector<std::string> Words(const std::string& text) const {
     std::vector<std::string> words;
     for (size_t pos = 0; pos < text.size();) {
@@ -78,7 +92,12 @@ TEST(PreTokenizerTest, Names) {
   EXPECT_EQ(PreTokenizerByName("qwen2"), PreTokenizer::kQwen2);
   EXPECT_EQ(PreTokenizerByName("llama-bpe"), PreTokenizer::kLlama3);
   EXPECT_EQ(PreTokenizerByName("gpt-2"), PreTokenizer::kGpt2);
-  EXPECT_EQ(PreTokenizerByName("default"), std::nullopt);
+  EXPECT_EQ(PreTokenizerByName("llama-v3"), PreTokenizer::kLlama3);
+  EXPECT_EQ(PreTokenizerByName("smaug-bpe"), PreTokenizer::kSmaug);
+  EXPECT_EQ(PreTokenizerByName("deepseek-r1-qwen"), PreTokenizer::kQwen2);
+  EXPECT_EQ(PreTokenizerByName("default"), PreTokenizer::kDefault);
+  EXPECT_EQ(PreTokenizerByName("tekken"), std::nullopt);
+  EXPECT_EQ(PreTokenizerByName(""), std::nullopt);
 }
 
 TEST(PreTokenizerTest, Qwen2ByHand) {
@@ -101,62 +120,108 @@ TEST(PreTokenizerTest, Llama3TakesThreeDigitsAndGpt2All) {
   EXPECT_EQ(Words(PreTokenizer::kGpt2, "x 12345 'S"), (V{"x", " 12345", " '", "S"}));
 }
 
+TEST(PreTokenizerTest, SmolLmAndDefaultByHand) {
+  using V = std::vector<std::string>;
+  EXPECT_EQ(Words(PreTokenizer::kSmolLm, "It's  12 x 3"), (V{"It", "'s", "  ", "1", "2", " x", " ", "3"}));
+  EXPECT_EQ(Words(PreTokenizer::kDefault, "It's  12345 x  !! y"),
+            (V{"It", "'", "s", " ", " ", "123", "45", " x", "  ", "!!", " y"}));
+}
+
+// Pieces of `text` and of what lies between them, each cut again by the next expression: how the published rules with
+// several expressions are meant.
+std::vector<std::string> OneAfterTheOther(const std::vector<std::unique_ptr<Oracle>>& expressions,
+                                          const std::string& text) {
+  std::vector<std::string> pieces = {text};
+  for (const auto& expression : expressions) {
+    std::vector<std::string> finer;
+    for (const std::string& piece : pieces) expression->Split(piece, finer);
+    pieces = std::move(finer);
+  }
+  if (text.empty()) pieces.clear();
+  return pieces;
+}
+
+// U+180E is left out: PCRE2's \s holds it for Perl's sake, though Unicode no longer counts it as white space.
+const std::vector<std::string>& Alphabet() {
+  static const std::vector<std::string> kAlphabet = {" ",
+                                                     " ",
+                                                     "  ",
+                                                     "\n",
+                                                     "\r",
+                                                     "\t",
+                                                     "\v",
+                                                     "\u0085",
+                                                     "\u00A0",
+                                                     "\u3000",
+                                                     "\u2028",
+                                                     "'",
+                                                     "'",
+                                                     "s",
+                                                     "S",
+                                                     "t",
+                                                     "re",
+                                                     "rE",
+                                                     "ve",
+                                                     "V",
+                                                     "m",
+                                                     "ll",
+                                                     "lL",
+                                                     "d",
+                                                     "\u017F",
+                                                     "\u212A",
+                                                     "a",
+                                                     "Z",
+                                                     "\u00E9",
+                                                     "\u4E2D",
+                                                     "\u05D0",
+                                                     "\u02B0",
+                                                     "1",
+                                                     "2",
+                                                     "\u0663",
+                                                     "\u00BD",
+                                                     "\u2163",
+                                                     ".",
+                                                     "!",
+                                                     "-",
+                                                     "_",
+                                                     "\u0301",
+                                                     "\u0903",
+                                                     "\u20DD",
+                                                     "\u200D",
+                                                     "\u200B",
+                                                     "\uFE0F",
+                                                     "\xF0\x9F\x98\x80",
+                                                     "\xF0\x9F\xA6\x99",
+                                                     "\uFFFD",
+                                                     "\u0378",
+                                                     "\uE000",
+                                                     "\x01",
+                                                     "\x1C"};
+  return kAlphabet;
+}
+
+TEST(PreTokenizerTest, RulesOfSeveralExpressionsAgreeWithPcre2) {
+  constexpr const char* kGpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))";
+  const struct {
+    PreTokenizer kind;
+    std::vector<const char*> expressions;
+  } rules[] = {{PreTokenizer::kSmolLm, {R"(\p{N})", kGpt2}},
+               {PreTokenizer::kDefault, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]"}}};
+  std::mt19937 random(12);
+  for (const auto& rule : rules) {
+    std::vector<std::unique_ptr<Oracle>> oracles;
+    for (const char* expression : rule.expressions) oracles.push_back(std::make_unique<Oracle>(expression));
+    for (int round = 0; round < 30000; ++round) {
+      std::string text;
+      const int length = static_cast<int>(random() % 14);
+      for (int i = 0; i < length; ++i) text += Alphabet()[random() % Alphabet().size()];
+      ASSERT_EQ(Words(rule.kind, text), OneAfterTheOther(oracles, text)) << testing::PrintToString(text);
+    }
+  }
+}
+
 TEST(PreTokenizerTest, AgreesWithPcre2OnRandomText) {
-  // U+180E is left out: PCRE2's \s holds it for Perl's sake, though Unicode no longer counts it as white space.
-  const std::vector<std::string> alphabet = {" ",
-                                             " ",
-                                             "  ",
-                                             "\n",
-                                             "\r",
-                                             "\t",
-                                             "\v",
-                                             "\u0085",
-                                             "\u00A0",
-                                             "\u3000",
-                                             "\u2028",
-                                             "'",
-                                             "'",
-                                             "s",
-                                             "S",
-                                             "t",
-                                             "re",
-                                             "rE",
-                                             "ve",
-                                             "V",
-                                             "m",
-                                             "ll",
-                                             "lL",
-                                             "d",
-                                             "\u017F",
-                                             "\u212A",
-                                             "a",
-                                             "Z",
-                                             "\u00E9",
-                                             "\u4E2D",
-                                             "\u05D0",
-                                             "\u02B0",
-                                             "1",
-                                             "2",
-                                             "\u0663",
-                                             "\u00BD",
-                                             "\u2163",
-                                             ".",
-                                             "!",
-                                             "-",
-                                             "_",
-                                             "\u0301",
-                                             "\u0903",
-                                             "\u20DD",
-                                             "\u200D",
-                                             "\u200B",
-                                             "\uFE0F",
-                                             "\xF0\x9F\x98\x80",
-                                             "\xF0\x9F\xA6\x99",
-                                             "\uFFFD",
-                                             "\u0378",
-                                             "\uE000",
-                                             "\x01",
-                                             "\x1C"};
+  const std::vector<std::string>& alphabet = Alphabet();
   std::mt19937 random(11);
   for (const PreTokenizer kind : kAll) {
     const Oracle oracle(kind);

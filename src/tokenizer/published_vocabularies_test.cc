@@ -8,6 +8,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -165,7 +166,26 @@ TEST(QwenTest, LoadsQuickly) {
   EXPECT_LT(took_us, 400'000 * kSlowdown);
 }
 
-// A vocabulary file with .inp and .out beside it: texts between "__ggml_vocab_test__" lines, one line of ids for each.
+// Texts between "__ggml_vocab_test__" lines, and one line of ids for each.
+std::vector<std::pair<std::string, std::vector<TokenId>>> ReadVectors(const std::string& inputs,
+                                                                      const std::string& outputs) {
+  std::vector<std::pair<std::string, std::vector<TokenId>>> vectors;
+  const std::string separator = "\n__ggml_vocab_test__\n";
+  std::istringstream lines(outputs);
+  for (size_t pos = 0; pos < inputs.size();) {
+    const size_t end = inputs.find(separator, pos);
+    if (end == std::string::npos) break;
+    std::string line;
+    EXPECT_TRUE(std::getline(lines, line)) << "text " << vectors.size();
+    std::istringstream numbers(line);
+    vectors.emplace_back(inputs.substr(pos, end - pos),
+                         std::vector<TokenId>{std::istream_iterator<TokenId>(numbers), {}});
+    pos = end + separator.size();
+  }
+  return vectors;
+}
+
+// A vocabulary file with .inp and .out beside it.
 void CheckVectors(const std::string& name) {
   const auto bytes = ReadData("tests/" + name);
   const auto inputs = ReadData("tests/" + name + ".inp");
@@ -173,26 +193,77 @@ void CheckVectors(const std::string& name) {
   if (!bytes || !inputs || !outputs) GTEST_SKIP() << "TENFOLD_TEST_DATA has no tests/" << name << " with vectors";
   const auto tokenizer = FromGgufBytes(*bytes);
   ASSERT_NE(tokenizer, nullptr);
-  const std::string separator = "\n__ggml_vocab_test__\n";
-  std::istringstream lines(*outputs);
-  int cases = 0;
-  for (size_t pos = 0; pos < inputs->size(); ++cases) {
-    const size_t end = inputs->find(separator, pos);
-    if (end == std::string::npos) break;
-    const std::string text = inputs->substr(pos, end - pos);
-    pos = end + separator.size();
-    std::string line;
-    ASSERT_TRUE(std::getline(lines, line)) << "case " << cases;
-    std::istringstream numbers(line);
-    const std::vector<TokenId> ids{std::istream_iterator<TokenId>(numbers), {}};
-    EXPECT_EQ(tokenizer->Encode(text, {}), ids) << "case " << cases << ": " << text;
-    EXPECT_EQ(tokenizer->Decode(ids, false), text) << "case " << cases;
+  const auto vectors = ReadVectors(*inputs, *outputs);
+  for (const auto& [text, ids] : vectors) {
+    EXPECT_EQ(tokenizer->Encode(text, {}), ids) << text;
+    EXPECT_EQ(tokenizer->Decode(ids, false), text);
   }
-  EXPECT_GE(cases, 40);
+  EXPECT_GE(vectors.size(), 40u);
 }
 
 TEST(LlamaSpmTest, EveryPublishedVector) { CheckVectors("ggml-vocab-llama-spm.gguf"); }
 TEST(Gpt2Test, EveryPublishedVector) { CheckVectors("ggml-vocab-gpt-2.gguf"); }
+TEST(Llama3Test, EveryPublishedVector) { CheckVectors("ggml-vocab-llama-bpe.gguf"); }
+
+// Vectors say something about the cutting rules even without their vocabulary: a word has the same tokens wherever it
+// stands, so words that make a text alone give away their tokens, and with them those of a text's one other word.
+struct Deduced {
+  int contradictions = 0;
+  int explained = 0;  // texts all of whose words are known
+};
+
+Deduced Deduce(const std::vector<std::pair<std::string, std::vector<TokenId>>>& vectors, PreTokenizer kind) {
+  Deduced deduced;
+  std::map<std::string, std::vector<TokenId>> known;
+  for (bool learned = true; learned && deduced.contradictions == 0;) {
+    learned = false;
+    deduced.explained = 0;
+    for (const auto& [text, ids] : vectors) {
+      std::vector<std::string> words;
+      for (size_t pos = 0, end = 0; pos < text.size(); pos = end) {
+        end = NextWord(kind, text, pos);
+        words.push_back(text.substr(pos, end - pos));
+      }
+      size_t first = 0, last = words.size(), id_first = 0, id_last = ids.size();
+      bool agrees = words.size() <= ids.size();
+      for (; agrees && first < last && known.count(words[first]) > 0; ++first) {
+        const std::vector<TokenId>& part = known[words[first]];
+        agrees = part.size() <= id_last - id_first && std::equal(part.begin(), part.end(), ids.begin() + id_first);
+        id_first += part.size();
+      }
+      for (; agrees && first < last && known.count(words[last - 1]) > 0; --last) {
+        const std::vector<TokenId>& part = known[words[last - 1]];
+        agrees = part.size() <= id_last - id_first &&
+                 std::equal(part.rbegin(), part.rend(), ids.rbegin() + (ids.size() - id_last));
+        id_last -= part.size();
+      }
+      agrees = agrees && last - first <= id_last - id_first && (first < last || id_first == id_last);
+      if (!agrees) {
+        ++deduced.contradictions;
+      } else if (last - first == 1) {
+        known[words[first]] = {ids.begin() + id_first, ids.begin() + id_last};
+        learned = true;
+      }
+      deduced.explained += agrees && last - first <= 1;
+    }
+  }
+  return deduced;
+}
+
+TEST(Llama3Test, PublishedVectorsFitTheRulesWithoutTheirVocabulary) {
+  const auto inputs = ReadData("tests/ggml-vocab-llama-bpe.gguf.inp");
+  const auto outputs = ReadData("tests/ggml-vocab-llama-bpe.gguf.out");
+  if (!inputs || !outputs) GTEST_SKIP() << "TENFOLD_TEST_DATA has no tests/ggml-vocab-llama-bpe.gguf.inp and .out";
+  const auto vectors = ReadVectors(*inputs, *outputs);
+  ASSERT_GE(vectors.size(), 40u);
+  const Deduced llama3 = Deduce(vectors, PreTokenizer::kLlama3);
+  EXPECT_EQ(llama3.contradictions, 0);
+  EXPECT_GE(llama3.explained, 35);
+  // GPT-2's longer words contradict nothing here.
+  for (const PreTokenizer other : {PreTokenizer::kQwen2, PreTokenizer::kSmolLm, PreTokenizer::kDefault}) {
+    EXPECT_GT(Deduce(vectors, other).contradictions, 0) << PatternOf(other);
+  }
+}
 
 TEST(Stories260KTest, GoldenTextDecodes) {
   const auto bytes = ReadData("models/stories260K/stories260K.gguf");

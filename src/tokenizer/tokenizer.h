@@ -18,7 +18,8 @@ using TokenId = int32_t;
 inline constexpr TokenId kNoToken = -1;
 
 struct EncodeOptions {
-  bool add_special = false;    // put BOS in front where the model file says so (tokenizer.ggml.add_bos_token)
+  bool add_special = false;    // put BOS in front and EOS behind where the model file says so (add_bos_token,
+                               // add_eos_token); chat/ asks for neither and follows the template
   bool parse_special = false;  // recognise control tokens ("<|im_start|>") written in the text
 };
 

@@ -147,6 +147,21 @@ CharClass ClassOf(uint32_t code_point) {
   return code_point < kAscii.size() ? kAscii[code_point] : ClassOfSlow(code_point);
 }
 
+bool IsPunctuation(uint32_t code_point) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_PC:
+    case UTF8PROC_CATEGORY_PD:
+    case UTF8PROC_CATEGORY_PS:
+    case UTF8PROC_CATEGORY_PE:
+    case UTF8PROC_CATEGORY_PI:
+    case UTF8PROC_CATEGORY_PF:
+    case UTF8PROC_CATEGORY_PO:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string_view ToNfc(std::string_view text, std::string& storage) {
   if (!NeedsNfc(text)) return text;
   storage.clear();

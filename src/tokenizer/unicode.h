@@ -35,6 +35,9 @@ enum class CharClass : uint8_t { kSymbol, kLetter, kNumber, kSpace, kNewline };
 // kLetter: \p{L}; kNumber: \p{N}; kNewline: CR, LF; kSpace: the other White_Space characters.
 CharClass ClassOf(uint32_t code_point);
 
+// \p{P}: the connectors, dashes, brackets, quotes and other punctuation of kSymbol.
+bool IsPunctuation(uint32_t code_point);
+
 // The text in Unicode normal form C. Ill-formed parts stay as they are and separate what is composed. Returns `text`
 // itself where it holds nothing that NFC could change, else a view of `storage`.
 std::string_view ToNfc(std::string_view text, std::string& storage);

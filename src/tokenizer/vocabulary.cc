@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "base/log.h"
 #include "gguf/quote.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/spm.h"
@@ -53,12 +54,17 @@ Status ReadKind(const gguf::File& file, Vocabulary& vocabulary) {
         fmt::format("tokenizer.ggml.model {} is not supported; \"gpt2\" and \"llama\" are", gguf::Quote(model))};
   }
   vocabulary.model = TokenizerModel::kBpe;
-  TENFOLD_TRY(const std::string pre, file.GetString("tokenizer.ggml.pre"));
-  const std::optional<PreTokenizer> kind = PreTokenizerByName(pre);
+  TENFOLD_TRY(const std::string pre, file.GetStringOr("tokenizer.ggml.pre", ""));
+  if (pre.empty()) {
+    Log(LogLevel::kWarn,
+        "the model file has no tokenizer.ggml.pre, so its text is cut by the default rules, which may not be the ones "
+        "it "
+        "was trained with: convert the model again");
+  }
+  const std::optional<PreTokenizer> kind = PreTokenizerByName(pre.empty() ? "default" : pre);
   if (!kind) {
     return Error{ErrorCode::kUnsupported,
-                 fmt::format("tokenizer.ggml.pre {} is not supported; \"qwen2\", \"llama-bpe\" and \"gpt-2\" are",
-                             gguf::Quote(pre))};
+                 fmt::format("tokenizer.ggml.pre {} is not supported; {} are", gguf::Quote(pre), PreTokenizerNames())};
   }
   vocabulary.pre = *kind;
   return {};
@@ -86,12 +92,7 @@ Result<Vocabulary> ReadVocabulary(const gguf::File& file) {
   if (file.FindValue("tokenizer.ggml.add_bos_token") != nullptr) {
     TENFOLD_TRY(vocabulary.add_bos, file.GetBool("tokenizer.ggml.add_bos_token"));
   }
-  TENFOLD_TRY(const bool add_eos, file.GetBoolOr("tokenizer.ggml.add_eos_token", false));
-  if (add_eos) {
-    return Error{ErrorCode::kUnsupported,
-                 "tokenizer.ggml.add_eos_token is true, which is not supported: text generation cannot continue "
-                 "behind an end-of-sequence token"};
-  }
+  TENFOLD_TRY(vocabulary.add_eos, file.GetBoolOr("tokenizer.ggml.add_eos_token", false));
   return vocabulary;
 }
 

@@ -30,6 +30,7 @@ struct Vocabulary {
   std::vector<int64_t> types;               // (vocab) of TokenType or 0, or empty: all normal
   std::optional<uint64_t> bos, eos, eot, eom, unknown;
   std::optional<bool> add_bos;
+  bool add_eos = false;
   bool add_space_prefix = true;  // SPM only
 };
 

@@ -105,13 +105,53 @@ TEST(VocabularyTest, AnOrdinaryStrikeThroughTagEndsNothing) {
   EXPECT_TRUE(v.Make()->IsEndOfGeneration(id));
 }
 
+TEST(VocabularyTest, EosIsAddedWhereTheFileSaysSo) {
+  TestVocabulary v = TestBpeVocabulary(PreTokenizer::kQwen2);
+  v.rest.add_eos = true;
+  const auto tokenizer = v.Make();
+  EXPECT_EQ(tokenizer->Encode("a", {.add_special = true}).back(), tokenizer->eos());
+  EXPECT_EQ(tokenizer->Encode("a", {}).back(), TokenId{'a'});
+  v.rest.eos.reset();
+  EXPECT_THAT(ErrorOf(v), HasSubstr("tokenizer.ggml.eos_token_id is missing"));
+}
+
+TEST(VocabularyTest, EndsThatFilesDoNotNameAreKnownByTheirText) {
+  TestVocabulary v = TestBpeVocabulary(PreTokenizer::kLlama3);
+  const TokenId eom = v.Add("<|eom_id|>", TokenType::kNormal);  // as some converters write it
+  const TokenId deepseek = v.Add("<\uFF5Cend\u2581of\u2581sentence\uFF5C>", TokenType::kControl);
+  const TokenId header = v.Add("<|start_header_id|>", TokenType::kControl);
+  const auto tokenizer = v.Make();
+  EXPECT_TRUE(tokenizer->IsEndOfGeneration(eom));
+  EXPECT_TRUE(tokenizer->IsControl(eom));
+  EXPECT_TRUE(tokenizer->IsEndOfGeneration(deepseek));
+  EXPECT_FALSE(tokenizer->IsEndOfGeneration(header));
+}
+
+TEST(VocabularyTest, WithoutPreTheDefaultRulesHold) {
+  const auto words_of = [](const std::string& pre) {
+    const TestVocabulary v = TestBpeVocabulary(PreTokenizer::kQwen2);
+    gguf::Writer w;
+    w.Set("tokenizer.ggml.model", std::string("gpt2"));
+    if (!pre.empty()) w.Set("tokenizer.ggml.pre", pre);
+    w.Set("tokenizer.ggml.tokens", gguf::ArrayValue(v.tokens));
+    w.Set("tokenizer.ggml.merges", gguf::ArrayValue(v.merges));
+    const auto file = gguf::File::Parse(w.Serialize());
+    const auto read = ReadVocabulary(*file);
+    EXPECT_TRUE(read.ok()) << read.error().message;
+    return read.ok() ? read->pre : PreTokenizer::kGpt2;
+  };
+  EXPECT_EQ(words_of(""), PreTokenizer::kDefault);
+  EXPECT_EQ(words_of("default"), PreTokenizer::kDefault);
+  EXPECT_EQ(words_of("smaug-bpe"), PreTokenizer::kSmaug);
+}
+
 TEST(VocabularyTest, RefusesByNameWhatItDoesNotImplement) {
   EXPECT_THAT(ErrorOf([](gguf::Writer& w) { w.Set("tokenizer.ggml.model", std::string("t5")); }),
               HasSubstr("tokenizer.ggml.model \"t5\" is not supported"));
   EXPECT_THAT(ErrorOf([](gguf::Writer& w) { w.Set("tokenizer.ggml.pre", std::string("poro\n")); }),
               HasSubstr("tokenizer.ggml.pre \"poro\\x0a\" is not supported"));
-  EXPECT_THAT(ErrorOf([](gguf::Writer& w) { w.Set("tokenizer.ggml.add_eos_token", true); }),
-              HasSubstr("tokenizer.ggml.add_eos_token"));
+  EXPECT_THAT(ErrorOf([](gguf::Writer& w) { w.Set("tokenizer.ggml.pre", std::string("longer-list")); }),
+              HasSubstr("qwen2, deepseek-r1-qwen, "));
 }
 
 TEST(VocabularyTest, MissingOrMistypedKeysAreNamed) {

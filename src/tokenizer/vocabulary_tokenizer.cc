@@ -16,12 +16,18 @@ constexpr size_t kMaxSpecialBytes = 512;
 
 // Chat markup that some converters mark as user-defined or normal. As such, any user's text could write it, so these
 // are control tokens whatever the file says.
-constexpr std::array kControlLiterals = {
-    "<|im_start|>",        "<|im_end|>",        "<|endoftext|>",     "<|eot_id|>",      "<|end_of_text|>",
-    "<|start_header_id|>", "<|end_header_id|>", "<|begin_of_text|>", "<start_of_turn>", "<end_of_turn>"};
+constexpr std::array kControlLiterals = {"<|im_start|>",      "<|im_end|>",        "<|endoftext|>",
+                                         "<|eot_id|>",        "<|end_of_text|>",   "<|start_header_id|>",
+                                         "<|end_header_id|>", "<|begin_of_text|>", "<start_of_turn>",
+                                         "<end_of_turn>",     "<|eom_id|>"};
 
-constexpr std::array kEndLiterals = {"<|im_end|>",      "<|endoftext|>", "<|eot_id|>",
-                                     "<|end_of_text|>", "</s>",          "<end_of_turn>"};
+// What models of the supported families end an answer with, beyond the ids their files name: chat turns, Llama 3's
+// calls to tools, DeepSeek's distillations, and the separators between files that code models write when they are done.
+constexpr std::array kEndLiterals = {"<|im_end|>",    "<|endoftext|>",   "<|eot_id|>",
+                                     "<|eom_id|>",    "<|end_of_text|>", "</s>",
+                                     "<end_of_turn>", "<|end|>",         "<|return|>",
+                                     "<|call|>",      "<EOT>",           "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+                                     "<|fim_pad|>",   "<|repo_name|>",   "<|file_sep|>"};
 
 Result<TokenId> CheckedId(std::optional<uint64_t> id, std::string_view key, TokenId vocab_size) {
   if (!id) return kNoToken;
@@ -102,6 +108,11 @@ Status VocabularyTokenizer::InitIds(const Vocabulary& vocabulary, bool add_bos_d
                  "tokenizer.ggml.add_bos_token is true, but tokenizer.ggml.bos_token_id is missing"};
   }
   adds_bos_ = vocabulary.add_bos.value_or(add_bos_default) && bos_ != kNoToken;
+  if (vocabulary.add_eos && eos_ == kNoToken) {
+    return Error{ErrorCode::kCorrupt,
+                 "tokenizer.ggml.add_eos_token is true, but tokenizer.ggml.eos_token_id is missing"};
+  }
+  adds_eos_ = vocabulary.add_eos;
 
   ends_generation_.assign(static_cast<size_t>(size), false);
   for (const TokenId id : {eos_, eot, eom}) {
@@ -135,6 +146,7 @@ std::vector<TokenId> VocabularyTokenizer::Encode(std::string_view text, EncodeOp
     ids.push_back(match->id);
     pos = end + match->length_bytes;
   }
+  if (options.add_special && adds_eos_) ids.push_back(eos_);
   return ids;
 }
 

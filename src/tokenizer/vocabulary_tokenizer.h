@@ -59,6 +59,7 @@ class VocabularyTokenizer : public Tokenizer {
   TokenId eos_ = kNoToken;
   TokenId unknown_ = kNoToken;
   bool adds_bos_ = false;
+  bool adds_eos_ = false;
 };
 
 }  // namespace tenfold::tokenizer
