@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 
+#include "grammar/unicode_text.h"
+
 namespace tenfold::grammar {
 namespace {
 
@@ -246,17 +248,11 @@ class Parser {
   Result<uint32_t> ReadCharacter(std::string_view closing) {
     if (AtEnd()) return Fail(fmt::format("the grammar ends where {} is expected", closing));
     if (Take('\\')) return ReadEscape();
-    const auto lead = static_cast<uint8_t>(text_[at_]);
-    const int length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-    uint32_t character = length <= 1 ? lead : lead & (0xFFU >> (length + 1));
-    if (length == 0 || at_ + static_cast<size_t>(length) > text_.size()) return Fail("the grammar is not valid UTF-8");
-    for (int i = 1; i < length; ++i) {
-      const auto byte = static_cast<uint8_t>(text_[at_ + static_cast<size_t>(i)]);
-      if ((byte & 0xC0) != 0x80) return Fail("the grammar is not valid UTF-8");
-      character = character << 6 | (byte & 0x3F);
-    }
+    uint32_t character = 0;
+    const size_t length = DecodeCharacter(text_.substr(at_), &character);
+    if (length == 0) return Fail("the grammar is not valid UTF-8");
     TENFOLD_TRY(character, Checked(character));
-    at_ += static_cast<size_t>(length);
+    at_ += length;
     return character;
   }
 
