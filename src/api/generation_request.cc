@@ -92,6 +92,7 @@ void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
   ReadMaxTokens(reader, out);
   reader.Bool("stream", &out->stream);
   ReadStreamOptions(reader, out);
+  ReadOutputFormat(reader, &out->format);
   TakeNeutralFields(reader, route);
 }
 

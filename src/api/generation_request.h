@@ -13,6 +13,7 @@
 
 #include "api/api_error.h"
 #include "api/chat_message.h"
+#include "api/response_format.h"
 #include "api/tools_request.h"
 
 namespace tenfold::api {
@@ -49,6 +50,7 @@ struct GenerationOptions {
   bool ignore_eos = false;
   bool stream = false;
   bool include_usage = false;
+  OutputFormat format{};
   int n_top = -1;  // < 0: no log-probabilities
 };
 

@@ -46,11 +46,6 @@ bool IsStringMap(const json::value& v) {
   }
   return true;
 }
-bool IsTextFormat(const json::value& v) {
-  if (!v.is_object() || v.get_object().size() != 1) return false;
-  const json::value* type = v.get_object().if_contains("type");
-  return type != nullptr && IsOneOf(*type, {"text"});
-}
 bool IsTextOnly(const json::value& v) {
   return v.is_array() && v.get_array().size() == 1 && IsOneOf(v.get_array()[0], {"text"});
 }
@@ -130,9 +125,6 @@ constexpr NeutralField kBoth[] = {
     {"structured_outputs", IsNothing, "null"},
     {"kv_transfer_params", IsEmpty, "{}"},
     {"vllm_xargs", IsEmpty, "{}"},
-    {"grammar", IsEmpty, "\"\""},
-    {"json_schema", IsEmpty, "{}"},
-    {"response_format", IsTextFormat, "{\"type\":\"text\"}"},
     {"user", IsString, "a string"},
     {"safety_identifier", IsString, "a string"},
     {"prompt_cache_key", IsString, "a string"},

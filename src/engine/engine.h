@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "grammar/grammar.h"
 #include "sampling/sampler.h"
 #include "tokenizer/tokenizer.h"
 
@@ -134,6 +135,10 @@ struct Request {
   sampling::Params sampling;
   bool ignore_eos = false;  // end-of-generation tokens are never drawn
   int32_t n_top = -1;       // < 0: no log-probabilities; else 0..100
+  // What the answer must match; null: anything. For this model's vocabulary. The request stops where only the end is
+  // left. With trigger tokens the grammar begins behind the first of them that is drawn, and all before is free.
+  std::shared_ptr<const grammar::Grammar> grammar;
+  std::vector<tokenizer::TokenId> grammar_triggers;
   // The prompt's log-probabilities too: on_prompt gets its tokens from the second on (the first follows nothing), in
   // order, some at a time, all of them before the first on_token. Needs n_top >= 0.
   bool score_prompt = false;

@@ -30,6 +30,7 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
   const int64_t room = loaded_.info->max_context - s.prompt_tokens;
   s.max_new_tokens = s.request.max_new_tokens < 0 ? room : s.request.max_new_tokens;
   s.sampler = sampling::Sampler(s.request.sampling);
+  if (s.request.grammar) s.matcher.emplace(s.request.grammar, s.request.grammar_triggers);
   s.submitted_us = submitted_us;
   const int64_t prompt_tokens = s.prompt_tokens;
   const int64_t max_new_tokens = s.max_new_tokens;
@@ -109,7 +110,16 @@ Result<sampling::Sample> Loop::Evaluate(int64_t logits_row) {
       logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
     }
   }
-  return sequence.sampler.Draw(logits, sequence.request.n_top, {sequence.tokens, sequence.prompt_tokens});
+  return DrawOne(sequence, logits);
+}
+
+Result<sampling::Sample> Loop::DrawOne(Sequence& sequence, std::span<const float> logits) {
+  const sampling::History history{sequence.tokens, sequence.prompt_tokens};
+  if (!sequence.matcher) return sequence.sampler.Draw(logits, sequence.request.n_top, history);
+  TENFOLD_TRY(const std::span<const uint64_t> mask, sequence.matcher->Mask());
+  TENFOLD_TRY(sampling::Sample sample, sequence.sampler.Draw(logits, sequence.request.n_top, history, mask));
+  TENFOLD_TRY_STATUS(sequence.matcher->Accept(sample.token));
+  return sample;
 }
 
 void Loop::EmitAll(std::vector<Result<sampling::Sample>>& samples, LoopCounters& counters, int64_t now_us) {
@@ -158,7 +168,9 @@ void Loop::Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_u
   sequence.tokens.push_back(sample->token);
   const int64_t generated = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
   sequence.request.on_token({.id = sample->token, .logprob = sample->logprob, .top = std::move(sample->top)});
-  if (generated >= sequence.max_new_tokens) {
+  if (sequence.matcher && sequence.matcher->MustEnd()) {
+    FinishOne(it, FinishReason::kStop, {});
+  } else if (generated >= sequence.max_new_tokens) {
     FinishOne(it, FinishReason::kLength, {});
   } else {
     scheduler_.AppendToken(seq);

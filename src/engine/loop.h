@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/engine.h"
@@ -61,7 +62,8 @@ class Loop {
     int64_t max_new_tokens = 0;
     int64_t prompt_counted = 0;  // prompt tokens already counted in metrics (recomputation counts once)
     sampling::Sampler sampler;
-    std::vector<Token> scored{};  // prompt tokens of this step
+    std::optional<grammar::Matcher> matcher;  // has taken every token drawn; recomputation leaves it alone
+    std::vector<Token> scored{};              // prompt tokens of this step
     int64_t submitted_us = 0;
     int64_t first_planned_us = -1;
     int64_t first_token_us = -1;
@@ -70,6 +72,7 @@ class Loop {
 
   void Forward(const sched::StepPlan& plan);
   Result<sampling::Sample> Evaluate(int64_t logits_row);
+  static Result<sampling::Sample> DrawOne(Sequence& sequence, std::span<const float> logits);
   void EmitAll(std::vector<Result<sampling::Sample>>& samples, LoopCounters& counters, int64_t now_us);
   void EmitScore(sched::SeqId seq, Result<sampling::Sample> sample, bool last);
   void Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_us);

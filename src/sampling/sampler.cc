@@ -43,6 +43,21 @@ void AddLogprobs(std::span<const float> logits, float peak, int32_t n_top, Sampl
   for (TokenLogprob& top : sample.top) top.logprob = logprob(top.logprob);
 }
 
+void ApplyMask(std::span<const uint64_t> mask, std::span<float> logits) {
+  TENFOLD_CHECK(mask.size() * 64 >= logits.size(), "a mask covers all logits");
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
+  for (size_t begin = 0; begin < logits.size(); begin += 64) {
+    const uint64_t word = mask[begin / 64];
+    if (word == ~uint64_t{0}) continue;
+    const auto block = logits.subspan(begin, std::min<size_t>(64, logits.size() - begin));
+    if (word == 0) {
+      std::fill(block.begin(), block.end(), kLowest);
+      continue;
+    }
+    for (size_t i = 0; i < block.size(); ++i) block[i] = (word >> i & 1) != 0 ? block[i] : kLowest;
+  }
+}
+
 Error NoFiniteLogit() {
   return {ErrorCode::kInternal, "the model computed no finite logit for the next token; its file may be damaged"};
 }
@@ -68,19 +83,25 @@ Sampler::~Sampler() = default;
 Sampler::Sampler(Sampler&&) noexcept = default;
 Sampler& Sampler::operator=(Sampler&&) noexcept = default;
 
-Result<Sample> Sampler::Draw(std::span<const float> logits, int32_t n_top, History history) {
+Result<Sample> Sampler::Draw(std::span<const float> logits, int32_t n_top, History history,
+                             std::span<const uint64_t> mask) {
   TENFOLD_CHECK(logits.size() <= static_cast<size_t>(std::numeric_limits<int32_t>::max()), "token ids are 32-bit");
   const double u = Uniform(params_.seed, draws_++);
   const Finite plain(logits);
   if (plain.peak.token < 0) return NoFiniteLogit();
   Sample sample;
-  if (penalties_) {
-    penalties_->Follow(history);
+  if (penalties_ || !mask.empty()) {
     adjusted_.assign(plain.logits.begin(), plain.logits.end());
-    penalties_->Apply(adjusted_);
+    if (penalties_) {
+      penalties_->Follow(history);
+      penalties_->Apply(adjusted_);
+    }
+    if (!mask.empty()) ApplyMask(mask, adjusted_);
     const Finite changed(adjusted_);
     if (changed.peak.token < 0) {
-      return Error{ErrorCode::kInvalidArgument, "logit_bias leaves no token that could be drawn"};
+      return Error{ErrorCode::kInvalidArgument, mask.empty()
+                                                    ? "logit_bias leaves no token that could be drawn"
+                                                    : "logit_bias and the grammar leave no token that could be drawn"};
     }
     sample.token = Pick(changed.logits, changed.peak.logit, changed.peak.token, u);
   } else {

@@ -1,4 +1,5 @@
-// Logits to one token, reproducibly: the chain bias, penalties, top-k, typical-p, top-p, min-p, temperature, draw.
+// Logits to one token, reproducibly: the chain bias, penalties, mask, top-k, typical-p, top-p, min-p, temperature,
+// draw.
 //
 // The order is llama-server's default: the filters see the softmax of the penalised logits (each that of the tokens the
 // one before it left, min-p relative to the likeliest of them), and the temperature only shapes the draw among what is
@@ -72,8 +73,10 @@ class Sampler {
   // logits: (vocab) floats, not modified. n_top < 0: no log-probabilities are computed at all (logprob stays 0); else
   // one more pass over the vocabulary for the sum, and one for n_top > 0. `top` is shorter than n_top if fewer tokens
   // have a finite logit. NaN and infinite logits count as -inf, which is never drawn; if nothing is finite, kInternal;
-  // if the biases leave nothing, kInvalidArgument. A history begins with the one given before.
-  Result<Sample> Draw(std::span<const float> logits, int32_t n_top, History history = {});
+  // if the biases and the mask leave nothing, kInvalidArgument. A history begins with the one given before.
+  // mask: token t is never drawn unless bit t % 64 of word t / 64 is set; empty: all may be.
+  Result<Sample> Draw(std::span<const float> logits, int32_t n_top, History history = {},
+                      std::span<const uint64_t> mask = {});
 
  private:
   int32_t Pick(std::span<const float> logits, float peak_logit, int32_t peak_token, double u);

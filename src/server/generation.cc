@@ -82,7 +82,8 @@ void Generation::OnModel(api::Parsed<ModelPtr> model) {
   model_ = *model;
   phase_ = Phase::kPreparing;
   const bool posted = service_.Prepare<Prepared>(
-      body_bytes_, [model = model_, body = body_] { return Prepare(*model, *body); },
+      body_bytes_,
+      [model = model_, body = body_, &grammars = service_.grammars] { return Prepare(model, *body, grammars); },
       [self = shared_from_this()](api::Parsed<Prepared> prepared) { self->OnPrepared(std::move(prepared)); });
   if (!posted) Fail(api::Overloaded("Too many requests are being prepared.", service_.RetryAfterSeconds()));
 }
@@ -134,7 +135,7 @@ void Generation::Submit(Prepared&& prepared) {
   const uint64_t seed = options.seed.value_or(service_.random());
   for (const PreparedPrompt& prompt : shared->prompts) {
     for (int64_t i = 0; i < options.n; ++i) {
-      if (Status submitted = SubmitChoice(prompt, i, seed); !submitted.ok()) {
+      if (Status submitted = SubmitChoice(prompt, shared->grammar, i, seed); !submitted.ok()) {
         return Fail(api::FromError(submitted.error()));
       }
     }
@@ -142,9 +143,9 @@ void Generation::Submit(Prepared&& prepared) {
   if (options.stream) RestartPing();
 }
 
-Status Generation::SubmitChoice(const PreparedPrompt& prompt, int64_t index, uint64_t seed) {
+Status Generation::SubmitChoice(const PreparedPrompt& prompt, const GrammarPtr& grammar, int64_t index, uint64_t seed) {
   const size_t choice = running_;
-  engine::Request request = MakeEngineRequest(body_->options, prompt, index, seed);
+  engine::Request request = MakeEngineRequest(body_->options, prompt, grammar, index, seed);
   request.on_prompt = [&inbox = service_.inbox, key = key_, choice](std::vector<engine::Token>&& tokens) {
     inbox.Push(PromptEvent{key, choice, std::move(tokens)});
   };

@@ -43,7 +43,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void OnModel(api::Parsed<ModelPtr> model);
   void OnPrepared(api::Parsed<Prepared> prepared);
   void Submit(Prepared&& prepared);
-  Status SubmitChoice(const PreparedPrompt& prompt, int64_t index, uint64_t seed);
+  Status SubmitChoice(const PreparedPrompt& prompt, const GrammarPtr& grammar, int64_t index, uint64_t seed);
   bool HoldLogprobs(size_t entries);
   void OnGone();
 

@@ -76,35 +76,39 @@ api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body) {
   return out;
 }
 
-api::Parsed<Prepared> Prepare(const engine::ModelInfo& model, const GenerationBody& body) {
+api::Parsed<Prepared> Prepare(const ModelPtr& model, const GenerationBody& body, GrammarCache& grammars) {
   for (const api::LogitBias& bias : body.options.logit_bias) {
-    if (bias.token < model.tokenizer->vocab_size()) continue;
+    if (bias.token < model->tokenizer->vocab_size()) continue;
     return api::InvalidRequest("logit_bias",
                                fmt::format("'logit_bias' names token {}, but the vocabulary has {} tokens.", bias.token,
-                                           model.tokenizer->vocab_size()));
+                                           model->tokenizer->vocab_size()));
   }
   Prepared out;
+  api::Parsed<GrammarPtr> grammar = grammars.Get(model, body.options.format);
+  if (!grammar.ok()) return grammar.error();
+  out.grammar = std::move(*grammar);
   if (const auto* chat = std::get_if<api::ChatRequest>(&body.input)) {
     if (!chat->tools.tools.empty()) {
       return api::NotSupported("tools", "'tools' are not supported yet; leave them out.");
     }
-    out.prompts.push_back(PrepareChat(*model.tokenizer, chat->messages));
-    out.syntax.reasoning = chat->separate_reasoning;
-    out.syntax.show_markup = true;
+    out.prompts.push_back(PrepareChat(*model->tokenizer, chat->messages));
+    // What a grammar shaped is the answer itself, also where it holds what looks like markup.
+    out.syntax.reasoning = chat->separate_reasoning && out.grammar == nullptr;
+    out.syntax.show_markup = out.grammar == nullptr;
     return out;
   }
   const auto& prompts = std::get<std::vector<api::Prompt>>(body.input);
   for (size_t i = 0; i < prompts.size(); ++i) {
     const std::string name = prompts.size() == 1 ? "prompt" : fmt::format("prompt[{}]", i);
-    api::Parsed<PreparedPrompt> prompt = PreparePrompt(*model.tokenizer, prompts[i], name, body.options.echo);
+    api::Parsed<PreparedPrompt> prompt = PreparePrompt(*model->tokenizer, prompts[i], name, body.options.echo);
     if (!prompt.ok()) return prompt.error();
     out.prompts.push_back(std::move(*prompt));
   }
   return out;
 }
 
-engine::Request MakeEngineRequest(const api::GenerationOptions& options, const PreparedPrompt& prompt, int64_t index,
-                                  uint64_t seed) {
+engine::Request MakeEngineRequest(const api::GenerationOptions& options, const PreparedPrompt& prompt,
+                                  const GrammarPtr& grammar, int64_t index, uint64_t seed) {
   engine::Request request;
   request.prompt = prompt.ids;
   request.max_new_tokens = options.max_tokens;
@@ -123,6 +127,7 @@ engine::Request MakeEngineRequest(const api::GenerationOptions& options, const P
   request.ignore_eos = options.ignore_eos;
   request.n_top = options.n_top;
   request.score_prompt = options.echo && options.n_top >= 0;
+  request.grammar = grammar;
   return request;
 }
 

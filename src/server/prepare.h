@@ -14,6 +14,7 @@
 #include "api/generation_request.h"
 #include "chat/answer_stream.h"
 #include "engine/engine.h"
+#include "server/grammar_cache.h"
 
 namespace tenfold::server {
 
@@ -37,15 +38,16 @@ struct PreparedPrompt {
 struct Prepared {
   std::vector<PreparedPrompt> prompts;  // body.prompts() of them
   chat::AnswerSyntax syntax{};          // what markup the answers may hold
+  GrammarPtr grammar;                   // of every answer; null: anything
 };
 
-// Pure, any thread.
+// Preparation threads.
 api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body);
-api::Parsed<Prepared> Prepare(const engine::ModelInfo& model, const GenerationBody& body);
+api::Parsed<Prepared> Prepare(const ModelPtr& model, const GenerationBody& body, GrammarCache& grammars);
 
 // Choice `index` (0 .. n-1) of one prompt, without its callbacks. Choices differ by their seeds alone, seed + index, so
 // that each can be had again on its own, and a prompt's choices are the same whatever other prompts came with it.
-engine::Request MakeEngineRequest(const api::GenerationOptions& options, const PreparedPrompt& prompt, int64_t index,
-                                  uint64_t seed);
+engine::Request MakeEngineRequest(const api::GenerationOptions& options, const PreparedPrompt& prompt,
+                                  const GrammarPtr& grammar, int64_t index, uint64_t seed);
 
 }  // namespace tenfold::server

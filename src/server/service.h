@@ -15,6 +15,7 @@
 #include "server/config.h"
 #include "server/cors.h"
 #include "server/engine_inbox.h"
+#include "server/grammar_cache.h"
 #include "server/io_loop.h"
 #include "server/key_ring.h"
 #include "server/metrics.h"
@@ -38,6 +39,7 @@ struct Service {
   ModelGate gate;
   const KeyRing keys;
   const CorsPolicy cors;
+  GrammarCache grammars;
   bool draining = false;
   std::unordered_map<uint64_t, std::shared_ptr<Generation>> generations;
   size_t choices = 0;  // of all generations that are with the engine
