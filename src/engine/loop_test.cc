@@ -226,5 +226,47 @@ TEST_F(LoopTest, NothingToDrawAndNothingToScoreEndsAtOnce) {
   EXPECT_TRUE(seen_[1].tokens.empty());
 }
 
+// Preempted answers are computed again, not drawn again: their matchers must not see a token twice.
+TEST_F(LoopTest, GrammarsHoldThroughPreemption) {
+  const auto loop = Make({.max_context = 96, .max_step_tokens = 20, .kv_bytes = kPageBytes * 7});
+  std::vector<std::string> bytes;
+  const tokenizer::Tokenizer& tokenizer = *loop->loaded().info->tokenizer;
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) bytes.push_back(tokenizer.TokenBytes(id, false));
+  const auto vocabulary = std::make_shared<const grammar::Vocabulary>(bytes, loop->loaded().end_tokens);
+  grammar::Syntax syntax;
+  const auto letters = [&](char first) {
+    const auto low = static_cast<uint32_t>(first);
+    return syntax.Chars(grammar::CharSet({{low, low + 2}}));
+  };
+  // Blocks of (xyz)(abc) pairs, closed by "!": a token taken twice or left out breaks the rhythm.
+  const auto root =
+      syntax.Sequence({syntax.Repeat(syntax.Sequence({letters('x'), letters('a')}), 20, 20), syntax.Literal("!")});
+  const auto compiled = grammar::Grammar::Compile(syntax, root, vocabulary);
+  ASSERT_TRUE(compiled.ok()) << compiled.error().message;
+  for (int i = 1; i <= 12; ++i) {
+    Request request;
+    request.prompt = Prompt(2 + 2 * i, i);
+    request.max_new_tokens = 60;
+    request.sampling = {.temperature = 1.5F, .seed = static_cast<uint64_t>(i)};
+    request.grammar = *compiled;
+    request.on_token = [this, i](Token&& t) { seen_[i].tokens.push_back(t.id); };
+    request.on_finish = [this, i](Finish&& f) { seen_[i].reason = f.reason; };
+    loop->Add(i, std::move(request), 0);
+  }
+  Drain(*loop);
+  EXPECT_GT(counters_.preemptions, 0u) << "the pool was meant to run out";
+  for (const auto& [id, seen] : seen_) {
+    const std::string text = tokenizer.Decode(seen.tokens, false);
+    ASSERT_EQ(text.size(), 41u) << text;
+    for (size_t at = 0; at < 40; ++at) {
+      EXPECT_GE(text[at], at % 2 == 0 ? 'x' : 'a') << text;
+      EXPECT_LE(text[at], at % 2 == 0 ? 'z' : 'c') << text;
+    }
+    EXPECT_EQ(text[40], '!');
+    EXPECT_EQ(seen.reason, FinishReason::kStop) << "only the end was left";
+  }
+  EXPECT_NE(tokenizer.Decode(seen_[1].tokens, false), tokenizer.Decode(seen_[2].tokens, false));
+}
+
 }  // namespace
 }  // namespace tenfold::engine

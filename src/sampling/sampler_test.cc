@@ -184,5 +184,40 @@ TEST(Sampler, HugeLogitsDoNotOverflow) {
   EXPECT_NEAR(Sampler({}).Draw(std::vector<float>{3e38F, -3e38F}, 0)->logprob, 0, 1e-6);
 }
 
+TEST(Sampler, DrawsOnlyWhatTheMaskAllows) {
+  std::vector<float> logits(200, 0.0F);
+  logits[0] = 9;
+  logits[70] = 5;
+  logits[130] = 4;
+  std::vector<uint64_t> mask(4, 0);
+  for (const size_t token : {70, 71, 130, 199}) mask[token / 64] |= 1ULL << (token % 64);
+  EXPECT_EQ(Sampler({.temperature = 0}).Draw(logits, -1, {}, mask)->token, 70);
+  // Log-probabilities stay those of the plain logits.
+  const Sample told = *Sampler({.temperature = 0}).Draw(logits, 1, {}, mask);
+  const Sample plain = *Sampler({.temperature = 0}).Draw(logits, 1);
+  EXPECT_EQ(told.top[0].token, 0);
+  EXPECT_EQ(told.top[0].logprob, plain.top[0].logprob);
+  EXPECT_LT(told.logprob, plain.logprob);
+  std::vector<double> expected(200, 0.0);
+  double sum = 0;
+  for (const size_t token : {70, 71, 130, 199})
+    sum += expected[token] = std::exp(static_cast<double>(logits[token]) / 4);
+  for (double& p : expected) p /= sum;
+  Sampler sampler({.temperature = 4, .seed = 5});
+  std::vector<int> counts(200, 0);
+  for (int i = 0; i < 20'000; ++i) ++counts[static_cast<size_t>(sampler.Draw(logits, -1, {}, mask)->token)];
+  for (size_t token = 0; token < 200; ++token) EXPECT_NEAR(counts[token], expected[token] * 20'000, 400) << token;
+  // A mask of everything changes nothing, and one of nothing is an error.
+  const std::vector<uint64_t> all(4, ~uint64_t{0});
+  for (const Params& params :
+       {Params{.seed = 8}, Params{.top_k = 3, .seed = 8}, Params{.presence_penalty = 1, .seed = 8}}) {
+    Sampler free(params);
+    Sampler masked(params);
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(free.Draw(logits, -1)->token, masked.Draw(logits, -1, {}, all)->token);
+  }
+  const std::vector<uint64_t> none(4, 0);
+  EXPECT_EQ(Sampler({}).Draw(logits, -1, {}, none).error().code, ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace tenfold::sampling

@@ -2,9 +2,12 @@
 // once.
 #include "server/generation.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cctype>
+#include <set>
+#include <thread>
 
 #include "server/test_generation.h"
 
@@ -243,6 +246,68 @@ TEST(ParseBody, PromptsOfBothShapes) {
   const auto ids = ParseBody(api::Shape::kCompletion, R"({"prompt":[[4],"b"]})");
   ASSERT_TRUE(ids.ok());
   EXPECT_EQ(ids->prompts(), 2u);
+}
+
+std::string TextOf(const boost::json::value& answer) { return Text(answer.at("choices").at(0).at("text")); }
+
+TEST_F(GenerationTest, AnswersFollowTheirGrammar) {
+  const boost::json::value answer = Ask(
+      R"({"prompt":"The heron","temperature":1.5,"seed":3,"max_tokens":40,"grammar":"root ::= \"[\" [ab]{3,5} \"]\" \"x\""})");
+  EXPECT_THAT(TextOf(answer), ::testing::MatchesRegex("\\[[ab]{3,5}\\]x"));
+  EXPECT_EQ(Text(Choice(answer).at("finish_reason")), "stop") << "nothing but the end was left";
+  const boost::json::value cut = Ask(R"({"prompt":"The heron","max_tokens":2,"grammar":"root ::= [ab]{30}"})");
+  EXPECT_EQ(Text(Choice(cut).at("finish_reason")), "length");
+  // Nothing to end an answer with is drawn, and still the end of the grammar ends it.
+  const boost::json::value forced = Ask(Completion(R"("max_tokens":9,"grammar":"root ::= \"ab\"")"));
+  EXPECT_EQ(TextOf(forced), "ab");
+}
+
+TEST_F(GenerationTest, AnswersFollowTheirSchema) {
+  const char* const kFormats[] = {
+      R"("response_format":{"type":"json_schema","json_schema":{"name":"s","strict":true,"schema":{"type":"object","properties":
+          {"n":{"type":"integer"},"k":{"enum":["a","b"]}},"required":["n","k"],"additionalProperties":false}}})",
+      R"("json_schema":{"type":"object","properties":{"n":{"type":"integer"},"k":{"enum":["a","b"]}},"required":["n","k"]})"};
+  for (const char* format : kFormats) {
+    for (int seed = 0; seed < 10; ++seed) {
+      const boost::json::value answer = Ask(R"({"prompt":"x","temperature":1.5,"max_tokens":400,"seed":)" +
+                                            std::to_string(seed) + "," + format + "}");
+      EXPECT_EQ(Text(Choice(answer).at("finish_reason")), "stop");
+      const boost::json::value value = Json(TextOf(answer));
+      EXPECT_TRUE(value.at("n").is_int64()) << TextOf(answer);
+      EXPECT_THAT(Text(value.at("k")), ::testing::AnyOf("a", "b"));
+    }
+  }
+}
+
+TEST_F(GenerationTest, WhatAGrammarCannotBeIsA400) {
+  const auto error = [&](const std::string& fields) {
+    const boost::json::value answer = Ask(R"({"prompt":"x","max_tokens":4,)" + fields + "}", 400);
+    return Text(answer.at("error").at("param")) + ": " + Text(answer.at("error").at("message"));
+  };
+  EXPECT_THAT(error(R"("grammar":"root ::= root")"), ::testing::StartsWith("grammar: 'grammar': left recursion"));
+  EXPECT_THAT(error(R"("grammar":"root := 3")"), ::testing::HasSubstr("line 1, column 6"));
+  EXPECT_THAT(
+      error(R"("json_schema":{"type":"object","properties":{"a":{"not":{}}}})"),
+      ::testing::StartsWith("json_schema: 'json_schema': #/properties/a: the schema keyword 'not' is not supported"));
+  EXPECT_THAT(
+      error(
+          R"("response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"type":"array","uniqueItems":true}}})"),
+      ::testing::HasSubstr("'uniqueItems'"));
+  EXPECT_THAT(error(R"("grammar":"root ::= \"a\"","json_schema":{})"), ::testing::HasSubstr("cannot be combined"));
+}
+
+TEST_F(GenerationTest, TenGrammarsAtOnceStayApart) {
+  std::vector<std::string> texts(10);
+  std::vector<std::thread> users;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    users.emplace_back([&texts, i] {
+      const std::string letter(1, static_cast<char>('a' + i));
+      texts[i] = TextOf(Ask(R"({"prompt":"x","temperature":1.5,"max_tokens":60,"grammar":"root ::= \")" + letter +
+                            R"(\"{)" + std::to_string(10 + i) + R"(}"})"));
+    });
+  }
+  for (std::thread& user : users) user.join();
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(texts[i], std::string(10 + i, static_cast<char>('a' + i)));
 }
 
 }  // namespace

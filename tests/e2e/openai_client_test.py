@@ -53,6 +53,10 @@ class OpenAiClientTest(unittest.TestCase):
         with harness.ready_server(self.model, "-c", "512") as server:
             self.run_node("^open:", server.port)
 
+    def test_structured_output(self):
+        with harness.ready_server(self.model, "-c", "2048", "--exact") as server:
+            self.run_node("^structured:", server.port)
+
     def test_api_key(self):
         with harness.Server(self.model, "--api-key", "sesame") as server:
             harness.wait_until(lambda: server.first_answer() and server.health()["status"] == "ready", 60, "ready")

@@ -125,3 +125,58 @@ test("key: the right key works, a wrong one is an AuthenticationError", async ()
   const answer = await client.chat.completions.create({ model, messages, max_tokens: 4 });
   assert.equal(answer.object, "chat.completion");
 });
+
+// A schema whose answers end on their own, different for each number.
+function structured(number) {
+  const key = `k${number}`;
+  const schema = {
+    $defs: { unit: { enum: ["mm", "cm", number] } },
+    type: "object",
+    properties: {
+      [key]: { type: "array", items: { type: "array", items: { type: "integer", minimum: 0, maximum: 99 }, maxItems: 2 }, minItems: 1, maxItems: 2 },
+      unit: { $ref: "#/$defs/unit" },
+      label: { type: ["string", "null"], maxLength: 5 },
+    },
+    required: [key, "unit", "label"],
+    additionalProperties: false,
+  };
+  return { type: "json_schema", json_schema: { name: key, strict: true, schema } };
+}
+
+function checkStructured(text, number) {
+  const value = JSON.parse(text);
+  assert.deepEqual(Object.keys(value).sort(), [`k${number}`, "label", "unit"].sort());
+  assert.ok(["mm", "cm", number].includes(value.unit));
+  assert.ok(value.label === null || [...value.label].length <= 5);
+  assert.ok(value[`k${number}`].length >= 1 && value[`k${number}`].flat().every((n) => Number.isInteger(n) && n >= 0 && n <= 99));
+}
+
+test("structured: ten schemas at once, whole and streamed, give what each gives alone", async () => {
+  const model = await firstModel();
+  const body = (number) => ({ model, messages, max_tokens: 1000, temperature: 1.5, seed: 7 + number, response_format: structured(number) });
+  const whole = async (number) => {
+    const answer = await client.chat.completions.create(body(number));
+    assert.equal(answer.choices[0].finish_reason, "stop");
+    return answer.choices[0].message.content;
+  };
+  const streamed = async (number) => {
+    let text = "";
+    const stream = await client.chat.completions.create({ ...body(number), stream: true });
+    for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
+    return text;
+  };
+  const numbers = [...Array(10).keys()];
+  const alone = [];
+  for (const number of numbers) alone.push(await whole(number));
+  alone.forEach(checkStructured);
+  assert.deepEqual(await Promise.all(numbers.map(whole)), alone);
+  assert.deepEqual(await Promise.all(numbers.map(streamed)), alone);
+});
+
+test("structured: what is not supported is a BadRequestError with its name", async () => {
+  const model = await firstModel();
+  const ask = (schema) => client.chat.completions.create({
+    model, messages, max_tokens: 4, response_format: { type: "json_schema", json_schema: { name: "x", schema } } });
+  await assert.rejects(ask({ type: "array", uniqueItems: true }), (error) =>
+    error instanceof OpenAI.BadRequestError && error.param === "response_format" && /uniqueItems/.test(error.message));
+});
