@@ -63,7 +63,7 @@ class Loop {
     int64_t prompt_counted = 0;  // prompt tokens already counted in metrics (recomputation counts once)
     sampling::Sampler sampler;
     std::optional<grammar::Matcher> matcher{};  // has taken every token drawn; recomputation leaves it alone
-    std::vector<Token> scored{};              // prompt tokens of this step
+    std::vector<Token> scored{};                // prompt tokens of this step
     int64_t submitted_us = 0;
     int64_t first_planned_us = -1;
     int64_t first_token_us = -1;
