@@ -193,6 +193,27 @@ TEST(Matcher, MasksOfPlainTextRunsAreRight) {
   check("root ::= ([^\"\\\\\\x00-\\x1F]{0,9} \"!\"){0,40}", {"", "abcdef", "abc!abcd"});
 }
 
+// Every mask begins in an empty space: what the matcher carries over must hold its whole stack.
+TEST(Matcher, ForgottenStatesAreMadeAgainWithTheirStacks) {
+  const char* const text = "root ::= \"(\" root \")\" | \"[\" root \"]\" | \"{\" (root \";\"){2,4} \"}\" | \"a\"";
+  Syntax syntax;
+  const ExprId root = *ParseGbnf(text, syntax);
+  const auto forgetful = Grammar::Compile(syntax, root, Bytes(), /*max_space_bytes=*/1);
+  ASSERT_TRUE(forgetful.ok());
+  const auto steady = Gbnf(text);
+  Matcher matcher(*forgetful);
+  Matcher expected(steady);
+  for (const char byte : std::string("([({(a);[{a;a;}];a;})])")) {
+    const auto mask = matcher.Mask();
+    const auto right = expected.Mask();
+    ASSERT_TRUE(mask.ok() && right.ok());
+    ASSERT_TRUE(std::equal(mask->begin(), mask->end(), right->begin(), right->end())) << "before " << byte;
+    ASSERT_TRUE(matcher.Accept(static_cast<uint8_t>(byte)).ok()) << byte;
+    ASSERT_TRUE(expected.Accept(static_cast<uint8_t>(byte)).ok()) << byte;
+  }
+  EXPECT_TRUE(matcher.MustEnd());
+}
+
 TEST(Matcher, EndsExactlyWhereTheGrammarDoes) {
   const auto grammar = Gbnf("root ::= \"ab\" \"c\"?");
   const int32_t end = grammar->vocabulary().end_tokens()[0];
