@@ -1,6 +1,6 @@
 // Attention over pages: decode (one token, 4 query heads per KV head) as bytes of K and V read per second, prefill (16
-// and 32 tokens) as multiply-adds per second, beside what the machine can do at all: a chain-free FMA loop and a plain
-// read of the same memory.
+// and 32 tokens) as multiply-adds per second, beside what the machine can do at all: the kernel list's peak loops and
+// a plain read of the same memory.
 //
 //   attention_bench [--benchmark_filter=...]
 //
@@ -13,8 +13,10 @@
 #include <random>
 #include <vector>
 
+#include "cycles.h"
 #include "kernels/attention.h"
 #include "kernels/isa.h"
+#include "kernels/peak.h"
 #include "platform/memory.h"
 
 namespace tenfold::kernels {
@@ -44,6 +46,7 @@ std::vector<int32_t> ShuffledPages() {
 }
 
 void RunAttend(benchmark::State& state, Isa isa, int64_t length, int64_t n_tokens) {
+  uint8_t* const pool = Pool();
   const std::vector<int32_t> ids = ShuffledPages();
   const int64_t pages_used = (length + kPageTokens - 1) / kPageTokens;
   std::vector<float> q(n_tokens * kHeads * kHeadDim, 0.05f);
@@ -51,9 +54,10 @@ void RunAttend(benchmark::State& state, Isa isa, int64_t length, int64_t n_token
   std::vector<uint8_t> memory(AttendScratchBytes(n_tokens, kHeads, kHeadDim) + 64);
   uint8_t* const scratch = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
   size_t first_page = 0;
+  const CycleClock clock;
   for (auto _ : state) {
     if (first_page + pages_used > ids.size()) first_page = 0;
-    const KvPages pages{Pool(), KvPageBytes(kHeadDim), {ids.data() + first_page, static_cast<size_t>(pages_used)}};
+    const KvPages pages{pool, KvPageBytes(kHeadDim), {ids.data() + first_page, static_cast<size_t>(pages_used)}};
     Attend(isa, pages, length - n_tokens, n_tokens, kHeads, kHeadDim, 0.088f, q.data(), kHeads * kHeadDim, out.data(),
            kHeads * kHeadDim, scratch);
     first_page += pages_used;
@@ -61,64 +65,35 @@ void RunAttend(benchmark::State& state, Isa isa, int64_t length, int64_t n_token
   }
   const auto runs = static_cast<double>(state.iterations());
   const double positions = static_cast<double>(length) - static_cast<double>(n_tokens - 1) / 2;  // mean per token
-  state.counters["kv_bytes"] = benchmark::Counter(runs * static_cast<double>(length * kHeadDim * 4),
-                                                  benchmark::Counter::kIsRate, benchmark::Counter::kIs1000);
-  state.counters["multiply_adds"] = benchmark::Counter(
-      runs * positions * static_cast<double>(n_tokens * kHeads * kHeadDim * 2), benchmark::Counter::kIsRate);
+  const double bytes = static_cast<double>(length * kHeadDim * 4);
+  const double macs = positions * static_cast<double>(n_tokens * kHeads * kHeadDim * 2);
+  clock.Report(state, runs * macs, runs * bytes);
 }
 
 // The wall decode runs into.
 void ReadPool(benchmark::State& state) {
-  const auto* words = reinterpret_cast<const uint64_t*>(Pool());
+  const uint8_t* const pool = Pool();  // filled here, not in the loop
   uint64_t sum = 0;
-  for (auto _ : state) {
-    for (size_t i = 0; i < kPoolBytes / 8; i += 8) sum += words[i] ^ words[i + 4];
-    benchmark::DoNotOptimize(sum);
-  }
+  for (auto _ : state) benchmark::DoNotOptimize(sum ^= ReadMemory(pool, kPoolBytes, 4, 2048));
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * static_cast<int64_t>(kPoolBytes));
 }
 
-// The wall prefill runs into: eight independent chains of multiply-adds, enough for two a cycle at a latency of four.
-#define TENFOLD_EIGHT_CHAINS(v)                                  \
-  asm volatile("vfmadd213ps %%" v "0, %%" v "0, %%" v            \
-               "0\n\t"                                           \
-               "vfmadd213ps %%" v "1, %%" v "1, %%" v            \
-               "1\n\t"                                           \
-               "vfmadd213ps %%" v "2, %%" v "2, %%" v            \
-               "2\n\t"                                           \
-               "vfmadd213ps %%" v "3, %%" v "3, %%" v            \
-               "3\n\t"                                           \
-               "vfmadd213ps %%" v "4, %%" v "4, %%" v            \
-               "4\n\t"                                           \
-               "vfmadd213ps %%" v "5, %%" v "5, %%" v            \
-               "5\n\t"                                           \
-               "vfmadd213ps %%" v "6, %%" v "6, %%" v            \
-               "6\n\t"                                           \
-               "vfmadd213ps %%" v "7, %%" v "7, %%" v "7\n\t" :: \
-                   : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7")
-
-void MultiplyAdds(benchmark::State& state, bool wide) {
-  constexpr int kTurns = 10000;
-  for (auto _ : state) {
-    for (int i = 0; i < kTurns; ++i) {
-      if (wide) {
-        TENFOLD_EIGHT_CHAINS("zmm");
-      } else {
-        TENFOLD_EIGHT_CHAINS("ymm");
-      }
-    }
-  }
-  const double per_turn = 8 * (wide ? 16 : 8);
-  state.counters["multiply_adds"] =
-      benchmark::Counter(static_cast<double>(state.iterations()) * kTurns * per_turn, benchmark::Counter::kIsRate);
+// The walls prefill runs into.
+void RunPeak(benchmark::State& state, const PeakLoop& loop) {
+  constexpr int64_t kTurns = 1000;
+  const CycleClock clock;
+  for (auto _ : state) loop.run(kTurns);
+  clock.Report(state, static_cast<double>(state.iterations()) * static_cast<double>(kTurns * loop.macs), 0);
 }
 
 void RegisterAll() {
-  if (IsSupported(Isa::kAvx2)) benchmark::RegisterBenchmark("multiply_adds/avx2", MultiplyAdds, false);
-  if (IsSupported(Isa::kAvx512Vnni)) benchmark::RegisterBenchmark("multiply_adds/avx512vnni", MultiplyAdds, true);
   benchmark::RegisterBenchmark("read_pool", ReadPool);
   for (const Isa isa : SupportedIsas()) {
     const std::string name(NameOf(isa));
+    for (const PeakLoop& loop : PeakLoopsOf(isa)) {
+      benchmark::RegisterBenchmark(("peak/" + name + "/" + loop.name).c_str(),
+                                   [=](benchmark::State& state) { RunPeak(state, loop); });
+    }
     for (const int64_t length : {512, 4096}) {
       benchmark::RegisterBenchmark(("decode/" + name + "/" + std::to_string(length)).c_str(),
                                    [=](benchmark::State& state) { RunAttend(state, isa, length, 1); });

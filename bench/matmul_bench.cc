@@ -1,7 +1,9 @@
-// Speed of every matrix kernel on one core, expanded from the kernel list: multiplications and weight bytes per second.
+// Speed of every matrix kernel on one core, expanded from the kernel list: multiplications a second and a cycle, and
+// bytes of packed weights a second.
 //
 // Weights are streamed from a buffer larger than the last-level cache, as a step streams a model, so that a result is
-// the slower of memory and arithmetic. Names: kernel/K/tokens. Counters: GMAC/s, and GB/s of packed weights.
+// the slower of memory and arithmetic; a name that ends in /cached runs on one tile again and again, for arithmetic
+// alone. Names: kernel/K/tokens. Times are CPU time: who else ran on the core does not count.
 //
 //   matmul_bench --benchmark_filter='q4k.*avx512vnni/2560/'
 #include <benchmark/benchmark.h>
@@ -11,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "cycles.h"
 #include "kernels/activations.h"
 #include "kernels/attention.h"
 #include "kernels/matmul_kernels.h"
@@ -25,7 +28,11 @@ using kernels::FormatKernels;
 using kernels::Isa;
 using kernels::Packing;
 
-constexpr int64_t kTokenCounts[] = {1, 2, 4, 8, 10, 12, 15, 16, 17, 24, 32, 64, 128, 512};
+// Every count of a small step, so that a cliff between neighbours shows; then the sizes of prompts.
+constexpr int64_t kTokenCounts[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,  12, 13,
+                                    14, 15, 16, 17, 20, 24, 32, 40, 48, 64, 128, 512};
+constexpr int64_t kCachedTokenCounts[] = {1, 8, 16, 64, 512};
+constexpr double kMinSeconds = 0.05;  // of each: there are about a thousand
 constexpr int64_t kWidths[] = {2560, 9728};
 constexpr size_t kWeightBytes = size_t{96} << 20;
 
@@ -51,7 +58,8 @@ tensor::DType FormatOf(Packing packing) {
   std::abort();
 }
 
-void RunTile(benchmark::State& state, Isa isa, Packing packing, kernels::TileFn fn, int64_t cols, int64_t tokens) {
+void RunTile(benchmark::State& state, Isa isa, Packing packing, kernels::TileFn fn, int64_t cols, int64_t tokens,
+             bool cached) {
   kernels::SetFlushDenormals();
   std::mt19937 rng(2);
   std::normal_distribution<float> normal;
@@ -69,6 +77,7 @@ void RunTile(benchmark::State& state, Isa isa, Packing packing, kernels::TileFn 
   auto* c = static_cast<float*>(std::aligned_alloc(64, c_bytes));
   const uint8_t* weights = Weights();
   size_t at = 0;
+  const CycleClock clock;
   for (auto _ : state) {
     if (at + tile_bytes > kWeightBytes) at = 0;
     fn({.w = weights + at,
@@ -80,24 +89,26 @@ void RunTile(benchmark::State& state, Isa isa, Packing packing, kernels::TileFn 
         .tokens = tokens,
         .c = c});
     benchmark::ClobberMemory();
-    at += tile_bytes;
+    if (!cached) at += tile_bytes;
   }
   std::free(c);
   const auto tiles = static_cast<double>(state.iterations());
   const double macs = static_cast<double>(kernels::kTilePanels * kernels::kPanelRows * cols * tokens);
-  state.counters["GMAC/s"] = benchmark::Counter(tiles * macs * 1e-9, benchmark::Counter::kIsRate);
-  state.counters["GB/s"] =
-      benchmark::Counter(tiles * static_cast<double>(tile_bytes) * 1e-9, benchmark::Counter::kIsRate);
+  clock.Report(state, tiles * macs, cached ? 0 : tiles * static_cast<double>(tile_bytes));
 }
 
 void Register(Isa isa, Packing packing, const char* name, kernels::TileFn fn) {
   if (fn == nullptr) return;
+  const auto add = [&](int64_t cols, int64_t tokens, bool cached) {
+    const std::string full =
+        std::string(name) + "/" + std::to_string(cols) + "/" + std::to_string(tokens) + (cached ? "/cached" : "");
+    benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State& state) {
+      RunTile(state, isa, packing, fn, cols, tokens, cached);
+    })->MinTime(kMinSeconds);
+  };
   for (const int64_t cols : kWidths) {
-    for (const int64_t tokens : kTokenCounts) {
-      const std::string full = std::string(name) + "/" + std::to_string(cols) + "/" + std::to_string(tokens);
-      benchmark::RegisterBenchmark(full.c_str(),
-                                   [=](benchmark::State& state) { RunTile(state, isa, packing, fn, cols, tokens); });
-    }
+    for (const int64_t tokens : kTokenCounts) add(cols, tokens, false);
+    for (const int64_t tokens : kCachedTokenCounts) add(cols, tokens, true);
   }
 }
 
