@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "config/describe.h"
 #include "config/parse.h"
+#include "config/toml_file.h"
 #include "engine/engine.h"
 #include "platform/cpu.h"
 #include "server/server.h"
@@ -83,6 +84,9 @@ Result<server::Config> ServerConfig(const config::Settings& s, const engine::Opt
   config.tls = {s.tls_cert, s.tls_key};
   TENFOLD_TRY(config.api_keys, config::AllApiKeys(s));
   config.cors_origins = s.cors_origin;
+  if (!s.chat_template_file.empty()) {
+    TENFOLD_TRY(config.chat_template, config::ReadTextFile(s.chat_template_file));
+  }
   config.log_prompts = s.log_prompts;
   config.on_progress = ShowProgress;
   config.on_progress_end = EndProgress;

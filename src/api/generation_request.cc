@@ -10,6 +10,7 @@
 #include "api/neutral_fields.h"
 #include "api/prompt_fields.h"
 #include "api/sampling_fields.h"
+#include "api/template_fields.h"
 
 namespace tenfold::api {
 namespace {
@@ -134,6 +135,7 @@ Parsed<ChatRequest> ParseChatRequest(std::string_view body) {
   ReadMessages(reader, &request.messages);
   ReadTools(reader, &request.tools, &request.tools_json);
   ReadReasoningFormat(reader, &request.separate_reasoning);
+  ReadTemplateFields(reader, &request);
   ReadShared(reader, Route::kChat, &request.options);
   ReadChatLogprobs(reader, &request.options.n_top);
   reader.RefuseRest();

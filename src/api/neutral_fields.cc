@@ -143,7 +143,6 @@ constexpr NeutralField kChatOnly[] = {
     {"reasoning_effort", IsNothing, "null"},
     {"verbosity", IsNothing, "null"},
     {"web_search_options", IsNothing, "null"},
-    {"chat_template_kwargs", IsEmpty, "{}"},
     {"add_special_tokens", IsFalse, "false"},
     {"echo", IsFalse, "false; /v1/completions echoes"},
     {"prompt", IsNothing, "null; /v1/completions takes prompts"},

@@ -12,6 +12,7 @@ struct Settings {
   // Model
   std::string model;
   std::string alias;
+  std::string chat_template_file;  // used instead of the model file's own template
   std::string load = "background";
   int64_t ctx_size = 0;  // tokens; 0: the model's, at most 8192
   bool exact = false;

@@ -21,7 +21,8 @@ struct Config {
   std::vector<std::string> api_keys;      // none: no key is asked for
   std::vector<std::string> cors_origins;  // none: no page elsewhere may call
   ServedModel model;
-  bool log_prompts = false;  // bodies of generation requests, as they came
+  std::string chat_template{};  // used instead of the model file's own, "" for that
+  bool log_prompts = false;     // bodies of generation requests, as they came
   // Called on the I/O thread some times a second while a model loads, and once when that ends.
   std::function<void(std::string_view stage, double progress, double eta_s)> on_progress;
   std::function<void()> on_progress_end;

@@ -83,7 +83,9 @@ void Generation::OnModel(api::Parsed<ModelPtr> model) {
   phase_ = Phase::kPreparing;
   const bool posted = service_.Prepare<Prepared>(
       body_bytes_,
-      [model = model_, body = body_, &grammars = service_.grammars] { return Prepare(model, *body, grammars); },
+      [model = model_, chat_template = service_.TemplateOf(model_), body = body_, &grammars = service_.grammars] {
+        return Prepare(model, *chat_template, *body, grammars);
+      },
       [self = shared_from_this()](api::Parsed<Prepared> prepared) { self->OnPrepared(std::move(prepared)); });
   if (!posted) Fail(api::Overloaded("Too many requests are being prepared.", service_.RetryAfterSeconds()));
 }

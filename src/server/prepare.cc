@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
+#include <optional>
 #include <string>
 #include <utility>
 
-#include "chat/chat_ml.h"
+#include "chat/reasoning_parser.h"
+#include "chat/tool_format.h"
 #include "tokenizer/stream_decoder.h"
 
 namespace tenfold::server {
@@ -44,13 +47,50 @@ api::Parsed<PreparedPrompt> PreparePrompt(const tokenizer::Tokenizer& tokenizer,
   return out;
 }
 
-PreparedPrompt PrepareChat(const tokenizer::Tokenizer& tokenizer, const std::vector<api::ChatMessage>& messages) {
-  std::vector<chat::Message> chat;
-  chat.reserve(messages.size());
-  for (const api::ChatMessage& message : messages) chat.push_back({message.role, message.content});
-  PreparedPrompt out;
-  out.ids = chat::RenderChatMl(tokenizer, chat, /*add_generation_prompt=*/true);
-  return out;
+chat::ChatInput ChatInputOf(const api::ChatRequest& request) {
+  chat::ChatInput input;
+  for (const api::ChatMessage& m : request.messages) {
+    chat::Message& out = input.messages.emplace_back(
+        chat::Message{m.role, m.content, m.content_is_null, m.reasoning_content, {}, m.tool_call_id, m.name});
+    for (const api::ToolCall& call : m.tool_calls) out.tool_calls.push_back({call.id, call.name, call.arguments_json});
+  }
+  input.tools_json = request.tools_json;
+  input.documents_json = request.documents_json;
+  input.template_kwargs_json = request.template_kwargs_json;
+  input.add_generation_prompt = request.add_generation_prompt;
+  input.continue_final_message = request.continue_final_message;
+  return input;
+}
+
+// What markup the answer may hold: the model writes calls as its template shows them to it.
+chat::AnswerSyntax SyntaxOf(const api::ChatRequest& request, const chat::ChatTemplate& chat_template,
+                            const std::string& prompt) {
+  chat::AnswerSyntax syntax;
+  syntax.reasoning = request.separate_reasoning;
+  syntax.starts_in_reasoning = syntax.reasoning && chat::OpensReasoning(prompt);
+  syntax.show_markup = true;
+  if (request.tools_json.empty()) return syntax;
+  syntax.tool_format = chat::DetectToolFormat(chat_template.source());
+  for (const api::ToolSpec& tool : request.tools.tools) syntax.tools.push_back({tool.name, tool.parameters_json});
+  syntax.one_call = !request.tools.parallel;
+  return syntax;
+}
+
+// Fills the prompt and the syntax of out, whose grammar is there.
+std::optional<api::ApiError> PrepareChat(const engine::ModelInfo& model, const chat::ChatTemplate& chat_template,
+                                         const api::ChatRequest& request, Prepared* out) {
+  const api::ToolChoice choice = request.tools.choice;
+  if (!request.tools.tools.empty() && (choice == api::ToolChoice::kRequired || choice == api::ToolChoice::kNamed)) {
+    return api::NotSupported("tool_choice", "Forcing a call with 'tool_choice' is not supported yet; use \"auto\".");
+  }
+  api::Parsed<jinja::MarkedText> text = RenderChat(model, chat_template, request);
+  if (!text.ok()) return text.error();
+  PreparedPrompt& prompt = out->prompts.emplace_back();
+  prompt.ids = chat::PromptTokens(*model.tokenizer, *text);
+  if (prompt.ids.empty()) return api::InvalidRequest("messages", "The chat template makes an empty prompt of this.");
+  // What a grammar shaped is the answer itself, also where it holds what looks like markup.
+  if (out->grammar == nullptr) out->syntax = SyntaxOf(request, chat_template, text->bytes());
+  return std::nullopt;
 }
 
 }  // namespace
@@ -76,7 +116,17 @@ api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body) {
   return out;
 }
 
-api::Parsed<Prepared> Prepare(const ModelPtr& model, const GenerationBody& body, GrammarCache& grammars) {
+api::Parsed<jinja::MarkedText> RenderChat(const engine::ModelInfo& model, const chat::ChatTemplate& chat_template,
+                                          const api::ChatRequest& request) {
+  Result<jinja::MarkedText> text = chat_template.Render(*model.tokenizer, ChatInputOf(request), std::time(nullptr));
+  if (text.ok()) return std::move(text).value();
+  api::ApiError error = api::FromError(text.error());
+  error.param = "messages";
+  return error;
+}
+
+api::Parsed<Prepared> Prepare(const ModelPtr& model, const chat::ChatTemplate& chat_template,
+                              const GenerationBody& body, GrammarCache& grammars) {
   for (const api::LogitBias& bias : body.options.logit_bias) {
     if (bias.token < model->tokenizer->vocab_size()) continue;
     return api::InvalidRequest("logit_bias",
@@ -88,13 +138,7 @@ api::Parsed<Prepared> Prepare(const ModelPtr& model, const GenerationBody& body,
   if (!grammar.ok()) return grammar.error();
   out.grammar = std::move(*grammar);
   if (const auto* chat = std::get_if<api::ChatRequest>(&body.input)) {
-    if (!chat->tools.tools.empty()) {
-      return api::NotSupported("tools", "'tools' are not supported yet; leave them out.");
-    }
-    out.prompts.push_back(PrepareChat(*model->tokenizer, chat->messages));
-    // What a grammar shaped is the answer itself, also where it holds what looks like markup.
-    out.syntax.reasoning = chat->separate_reasoning && out.grammar == nullptr;
-    out.syntax.show_markup = out.grammar == nullptr;
+    if (const auto problem = PrepareChat(*model, chat_template, *chat, &out)) return *problem;
     return out;
   }
   const auto& prompts = std::get<std::vector<api::Prompt>>(body.input);

@@ -13,6 +13,7 @@
 #include "api/answer_writer.h"
 #include "api/generation_request.h"
 #include "chat/answer_stream.h"
+#include "chat/chat_template.h"
 #include "engine/engine.h"
 #include "server/grammar_cache.h"
 
@@ -43,7 +44,11 @@ struct Prepared {
 
 // Preparation threads.
 api::Parsed<GenerationBody> ParseBody(api::Shape shape, std::string_view body);
-api::Parsed<Prepared> Prepare(const ModelPtr& model, const GenerationBody& body, GrammarCache& grammars);
+api::Parsed<Prepared> Prepare(const ModelPtr& model, const chat::ChatTemplate& chat_template,
+                              const GenerationBody& body, GrammarCache& grammars);
+// The text that the chat template makes of a conversation, as /apply-template shows it.
+api::Parsed<jinja::MarkedText> RenderChat(const engine::ModelInfo& model, const chat::ChatTemplate& chat_template,
+                                          const api::ChatRequest& request);
 
 // Choice `index` (0 .. n-1) of one prompt, without its callbacks. Choices differ by their seeds alone, seed + index, so
 // that each can be had again on its own, and a prompt's choices are the same whatever other prompts came with it.

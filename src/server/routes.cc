@@ -94,6 +94,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/props", Access::kKey, Props},
     {"POST", "/tokenize", Access::kKey, HandleTokenize},
     {"POST", "/detokenize", Access::kKey, HandleDetokenize},
+    {"POST", "/apply-template", Access::kKey, HandleApplyTemplate},
     {"POST", "/v1/completions", Access::kKey, Completion},
     {"POST", "/v1/chat/completions", Access::kKey, Chat},
     {"POST", "/admin/load", Access::kAdmin, AdminLoad},

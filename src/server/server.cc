@@ -132,6 +132,9 @@ void Server::Impl::OnState(engine::LoadState state) {
   } else if (config.on_progress_end) {
     config.on_progress_end();
   }
+  if (state == engine::LoadState::kReady) {
+    if (const ModelPtr model = service->engine.model()) service->TemplateOf(model);  // says in the log what is wrong
+  }
   service->gate.OnState(state);
 }
 

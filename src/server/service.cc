@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/log.h"
 #include "server/exchange.h"
 
 namespace tenfold::server {
@@ -19,6 +20,16 @@ Service::Service(const Config& config_in, IoLoop& loop_in, engine::Engine& engin
       keys(config_in.api_keys),
       cors(config_in.cors_origins) {}
 
+std::shared_ptr<const chat::ChatTemplate> Service::TemplateOf(const ModelPtr& model) {
+  if (template_ == nullptr || template_model_.lock() != model) {
+    const std::string& source = config.chat_template.empty() ? model->chat_template : config.chat_template;
+    template_ = std::make_shared<const chat::ChatTemplate>(source, *model->tokenizer);
+    template_model_ = model;
+    if (!template_->problem().empty()) Log(LogLevel::kWarn, template_->problem());
+  }
+  return template_;
+}
+
 StatusInput Service::Status(const ModelPtr& model) const {
   StatusInput input;
   input.snapshot = engine.snapshot();
@@ -26,6 +37,10 @@ StatusInput Service::Status(const ModelPtr& model) const {
   input.model = model.get();
   input.held = static_cast<int64_t>(gate.held());
   input.draining = draining;
+  if (template_ != nullptr && !template_model_.expired()) {
+    input.chat_template_problem = template_->problem();
+    input.chat_template = template_->source();
+  }
   return input;
 }
 

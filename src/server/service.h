@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "api/api_error.h"
+#include "chat/chat_template.h"
 #include "engine/engine.h"
 #include "server/config.h"
 #include "server/cors.h"
@@ -46,6 +47,9 @@ struct Service {
   uint64_t last_key = 0;
   std::mt19937_64 random{std::random_device{}()};
 
+  // The chat template that serves this model, parsed when the model is first seen.
+  std::shared_ptr<const chat::ChatTemplate> TemplateOf(const ModelPtr& model);
+
   StatusInput Status(const ModelPtr& model) const;
   // Seconds until a place is likely free, from the requests finished so far.
   int RetryAfterSeconds() const;
@@ -66,6 +70,10 @@ struct Service {
       io.Post([result, next = std::exchange(then, nullptr)] { next(std::move(*result)); });
     });
   }
+
+ private:
+  std::weak_ptr<const engine::ModelInfo> template_model_;
+  std::shared_ptr<const chat::ChatTemplate> template_;
 };
 
 }  // namespace tenfold::server

@@ -70,6 +70,7 @@ HttpResponse HealthResponse(const StatusInput& input) {
   }
   if (s.state == LoadState::kReady) {
     w.Key("load_s").Double(Rounded(s.load_s));
+    if (!input.chat_template_problem.empty()) w.Key("chat_template_error").String(input.chat_template_problem);
     WriteOptimization(w, s.optimization);
   }
   w.Key("queue_depth").Int(s.waiting + input.held).Key("running").Int(s.running).Key("kv_use");
@@ -142,7 +143,7 @@ std::string PropsJson(const StatusInput& input) {
     const tokenizer::Tokenizer& t = *m.tokenizer;
     const auto text = [&](tokenizer::TokenId id) { return id < 0 ? std::string() : t.TokenBytes(id, true); };
     w.Key("total_slots").Int(input.snapshot.optimization.parallel);
-    w.Key("chat_template").String(m.chat_template);
+    w.Key("chat_template").String(input.chat_template.empty() ? m.chat_template : input.chat_template);
     w.Key("bos_token").String(text(t.bos())).Key("eos_token").String(text(t.eos()));
     w.Key("default_generation_settings").BeginObject().Key("n_ctx").Int(m.max_context);
     w.Key("params").BeginObject().Key("temperature").Double(1).Key("top_k").Int(0).Key("top_p").Double(1);

@@ -21,6 +21,8 @@ struct StatusInput {
   const engine::ModelInfo* model = nullptr;  // null when not ready
   int64_t held = 0;                          // requests that wait for the load
   bool draining = false;
+  std::string chat_template{};          // the one that is used
+  std::string chat_template_problem{};  // why conversations are refused, "" when they are not
 };
 
 HttpResponse HealthResponse(const StatusInput& input);  // 200 ready, not_loaded; 503 loading, error

@@ -6,14 +6,21 @@
 #include <string>
 #include <utility>
 
+#include "api/json_writer.h"
 #include "api/text_request.h"
+#include "server/prepare.h"
 
 namespace tenfold::server {
 namespace {
 
-using Work = std::function<api::Parsed<std::string>(const tokenizer::Tokenizer&, const std::string& body)>;
+struct Loaded {
+  ModelPtr model;
+  std::shared_ptr<const chat::ChatTemplate> chat_template;
+};
+using Work = std::function<api::Parsed<std::string>(const Loaded&, const std::string& body)>;
 
-api::Parsed<std::string> Tokenize(const tokenizer::Tokenizer& tokenizer, const std::string& body) {
+api::Parsed<std::string> Tokenize(const Loaded& loaded, const std::string& body) {
+  const tokenizer::Tokenizer& tokenizer = *loaded.model->tokenizer;
   api::Parsed<api::TokenizeRequest> request = api::ParseTokenizeRequest(body);
   if (!request.ok()) return request.error();
   const std::vector<tokenizer::TokenId> ids = tokenizer.Encode(
@@ -25,7 +32,8 @@ api::Parsed<std::string> Tokenize(const tokenizer::Tokenizer& tokenizer, const s
   return api::TokenizeAnswer(ids, &pieces);
 }
 
-api::Parsed<std::string> Detokenize(const tokenizer::Tokenizer& tokenizer, const std::string& body) {
+api::Parsed<std::string> Detokenize(const Loaded& loaded, const std::string& body) {
+  const tokenizer::Tokenizer& tokenizer = *loaded.model->tokenizer;
   api::Parsed<api::DetokenizeRequest> request = api::ParseDetokenizeRequest(body);
   if (!request.ok()) return request.error();
   for (size_t i = 0; i < request->tokens.size(); ++i) {
@@ -36,6 +44,16 @@ api::Parsed<std::string> Detokenize(const tokenizer::Tokenizer& tokenizer, const
   return api::DetokenizeAnswer(tokenizer.Decode(request->tokens, /*render_special=*/true));
 }
 
+api::Parsed<std::string> ApplyTemplate(const Loaded& loaded, const std::string& body) {
+  api::Parsed<api::ChatRequest> request = api::ParseChatRequest(body);
+  if (!request.ok()) return request.error();
+  api::Parsed<jinja::MarkedText> prompt = RenderChat(*loaded.model, *loaded.chat_template, *request);
+  if (!prompt.ok()) return prompt.error();
+  api::JsonWriter w;
+  w.BeginObject().Key("prompt").String(prompt->bytes()).EndObject();
+  return std::move(w).Take();
+}
+
 // Waits for the model, does `work` on the pool, answers. A client that went away is noticed when the answer is written.
 void Handle(Service& service, std::shared_ptr<Exchange> exchange, Work work) {
   auto body = std::make_shared<const std::string>(std::move(exchange->request().body));
@@ -43,7 +61,7 @@ void Handle(Service& service, std::shared_ptr<Exchange> exchange, Work work) {
     if (exchange->gone()) return;
     if (!model.ok()) return service.Answer(*exchange, model.error());
     const bool posted = service.Prepare<std::string>(
-        body->size(), [model = *model, body, work] { return work(*model->tokenizer, *body); },
+        body->size(), [loaded = Loaded{*model, service.TemplateOf(*model)}, body, work] { return work(loaded, *body); },
         [&service, exchange](api::Parsed<std::string> json) {
           if (json.ok()) {
             exchange->Respond(JsonResponse(200, std::move(*json)));
@@ -65,6 +83,10 @@ void HandleTokenize(Service& service, std::shared_ptr<Exchange> exchange) {
 
 void HandleDetokenize(Service& service, std::shared_ptr<Exchange> exchange) {
   Handle(service, std::move(exchange), Detokenize);
+}
+
+void HandleApplyTemplate(Service& service, std::shared_ptr<Exchange> exchange) {
+  Handle(service, std::move(exchange), ApplyTemplate);
 }
 
 }  // namespace tenfold::server

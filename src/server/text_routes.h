@@ -10,5 +10,7 @@ namespace tenfold::server {
 
 void HandleTokenize(Service& service, std::shared_ptr<Exchange> exchange);
 void HandleDetokenize(Service& service, std::shared_ptr<Exchange> exchange);
+// A chat request's body in, {"prompt": "..."} out: what the chat template makes of it.
+void HandleApplyTemplate(Service& service, std::shared_ptr<Exchange> exchange);
 
 }  // namespace tenfold::server

@@ -30,14 +30,17 @@ void SpecialTokens::Add(std::string_view text, TokenId id, bool is_control) {
   nodes_[node].is_control = is_control;
 }
 
-std::optional<SpecialTokens::Match> SpecialTokens::FindNext(std::string_view text, size_t from,
-                                                            bool with_control) const {
+std::optional<SpecialTokens::Match> SpecialTokens::FindNext(std::string_view text, size_t from, bool with_control,
+                                                            std::span<const TextRange>& data) const {
   if (nodes_.empty()) return std::nullopt;
   for (size_t begin = from; begin < text.size(); ++begin) {
+    while (!data.empty() && data.front().end <= begin) data = data.subspan(1);
+    // A control token that begins here must end before data does begin.
+    const size_t control_end = !with_control ? 0 : data.empty() ? text.size() : data.front().begin;
     int32_t node = roots_[static_cast<uint8_t>(text[begin])];
     Match longest{begin, 0, kNoToken};
     for (size_t end = begin + 1; node >= 0; ++end) {
-      if (nodes_[node].id != kNoToken && (with_control || !nodes_[node].is_control)) {
+      if (nodes_[node].id != kNoToken && (!nodes_[node].is_control || end <= control_end)) {
         longest = {begin, end - begin, nodes_[node].id};
       }
       if (end == text.size()) break;

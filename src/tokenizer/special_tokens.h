@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -24,7 +25,10 @@ class SpecialTokens {
 
   // Adds a token; an empty text is ignored. Control tokens are found only when FindNext is told so.
   void Add(std::string_view text, TokenId id, bool is_control);
-  std::optional<Match> FindNext(std::string_view text, size_t from, bool with_control) const;
+  // Control tokens are found only between the ranges of `data` (sorted, disjoint), which a caller that goes on from
+  // match to match passes again and again: what ends before `from` is taken off.
+  std::optional<Match> FindNext(std::string_view text, size_t from, bool with_control,
+                                std::span<const TextRange>& data) const;
 
  private:
   struct Node {

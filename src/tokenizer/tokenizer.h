@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,10 +18,19 @@ namespace tenfold::tokenizer {
 using TokenId = int32_t;
 inline constexpr TokenId kNoToken = -1;
 
+// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin = 0;
+  size_t end = 0;
+};
+
 struct EncodeOptions {
   bool add_special = false;    // put BOS in front and EOS behind where the model file says so (add_bos_token,
                                // add_eos_token); chat/ asks for neither and follows the template
   bool parse_special = false;  // recognise control tokens ("<|im_start|>") written in the text
+  // Where parse_special does not hold: a control token is recognised only where it shares no byte with these, though
+  // the longest that does not is still found. Sorted, disjoint.
+  std::span<const TextRange> data{};
 };
 
 // Immutable after construction; every method may be called from any thread at the same time.

@@ -138,7 +138,7 @@ std::vector<TokenId> VocabularyTokenizer::Encode(std::string_view text, EncodeOp
   size_t pos = 0;
   bool begins = true;
   while (pos < text.size()) {
-    const auto match = special_.FindNext(text, pos, options.parse_special);
+    const auto match = special_.FindNext(text, pos, options.parse_special, options.data);
     const size_t end = match ? match->begin : text.size();
     if (end > pos) EncodePlain(text.substr(pos, end - pos), begins, ids);
     if (!match) break;
