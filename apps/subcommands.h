@@ -10,7 +10,8 @@
 
 namespace tenfold::apps {
 
-void RegisterBench(CLI::App& app, int* exit_code);  // tenfold bench (bench.cc)
+void RegisterBench(CLI::App& app, int* exit_code);    // tenfold bench (bench.cc)
+void RegisterInspect(CLI::App& app, int* exit_code);  // tenfold inspect FILE (inspect.cc)
 
 // Below `tenfold bench`, as above.
 void RegisterBenchLoad(CLI::App& bench, int* exit_code);      // tenfold bench load URL (bench_load.cc)

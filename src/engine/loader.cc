@@ -163,8 +163,9 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
               DescribeModel(options, file, config, model_file.size_bytes(), max_context));
 
   LoadedModel loaded;
+  TENFOLD_TRY(const uint64_t weight_bytes, model::WeightBytes(file, config));  // some types grow when they are packed
   TENFOLD_TRY(loaded.kv_pages,
-              ChosenPages(options, config, max_context, TensorBytes(file), options.mmap ? 0 : TensorBytes(file)));
+              ChosenPages(options, config, max_context, weight_bytes, options.mmap ? 0 : TensorBytes(file)));
   const model::ModelOptions model_options{isa, options.exact ? kernels::Precision::kExact : kernels::Precision::kFast};
   TENFOLD_TRY(
       loaded.model,

@@ -87,6 +87,12 @@ MatmulPlan::~MatmulPlan() = default;
 MatmulPlan::MatmulPlan(MatmulPlan&&) noexcept = default;
 MatmulPlan& MatmulPlan::operator=(MatmulPlan&&) noexcept = default;
 
+KernelNames KernelNamesOf(Isa isa, tensor::DType format) {
+  const FormatKernels& kernels = KernelsOf(isa, PackingOf(format));
+  if (kernels.panel == nullptr) return {kernels.direct_name, "", 0};
+  return {kernels.direct_name, kernels.panel_name, kernels.panel_min_tokens};
+}
+
 int64_t PanelMinTokens(Isa isa, tensor::DType format) {
   const FormatKernels& kernels = KernelsOf(isa, PackingOf(format));
   return kernels.panel != nullptr ? kernels.panel_min_tokens : INT64_MAX;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "kernels/isa.h"
@@ -24,6 +25,14 @@ struct Records;  // activations.h, private
 enum class Precision { kFast, kExact };
 // Token count from which kFast takes the panel path.
 int64_t PanelMinTokens(Isa isa, tensor::DType format);
+
+// What computes with weights of a type, for reports. direct, panel: names, "" where there is none.
+struct KernelNames {
+  std::string_view direct;
+  std::string_view panel;
+  int64_t panel_min_tokens = 0;
+};
+KernelNames KernelNamesOf(Isa isa, tensor::DType format);
 
 // Activations as the kernels of one weight format want them (int8 with scales and sums, or plain float).
 // Owns and reuses its memory between steps. Shape (tokens, cols).

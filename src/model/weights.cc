@@ -195,6 +195,15 @@ Status CheckTensors(const gguf::File& file, const Config& config) {
   return BindAll(config, binder, weights);
 }
 
+Result<uint64_t> WeightBytes(const gguf::File& file, const Config& config) {
+  Weights weights;
+  Binder binder(file);
+  TENFOLD_TRY_STATUS(BindAll(config, binder, weights));
+  const auto bytes = PlaceAll(binder.bindings());
+  if (!bytes) return Error{ErrorCode::kCorrupt, "the tensors together are larger than any memory"};
+  return *bytes;
+}
+
 Result<Weights> LoadWeights(const gguf::ModelFile& model_file, const Config& config, platform::ThreadPool& pool,
                             const LoadProgress& progress) {
   const gguf::File& file = model_file.file();

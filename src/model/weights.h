@@ -50,6 +50,9 @@ struct Weights {
 // and allocates by the number of tensors only.
 Status CheckTensors(const gguf::File& file, const Config& config);
 
+// Bytes of the weights in memory, as LoadWeights packs them. Errors as CheckTensors; reads no tensor data.
+Result<uint64_t> WeightBytes(const gguf::File& file, const Config& config);
+
 // Called between tensors with the bytes of the file done so far; returning false abandons the load (kCancelled).
 using LoadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 

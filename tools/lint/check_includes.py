@@ -31,6 +31,8 @@ ALLOWED = {
     "engine": {"platform", "stats", "tensor", "kv", "sampling", "grammar", "gguf", "tokenizer", "sched", "kernels", "model"},
     # The engine's interface speaks in tokens and sampling parameters, so its user sees those two headers as well.
     "server": {"api", "chat", "engine", "jinja", "tokenizer", "sampling", "grammar"},
+    # Headers only: what the loader would make of a file and this machine, without loading.
+    "inspect": {"platform", "tensor", "gguf", "tokenizer", "chat", "kv", "kernels", "model"},
     # Measures the machine (the kernels' peak loops) and the engine below HTTP: its loader, the model, draws as the loop's.
     "bench": {"stats", "platform", "tensor", "gguf", "kv", "sampling", "kernels", "model", "engine"},
     "tune": {"stats", "kernels", "platform", "engine"},
