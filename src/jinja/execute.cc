@@ -212,8 +212,7 @@ void Evaluator::ExecuteCallBlock(const Node& node, Scope* scope) {
 void Evaluator::Assign(const Expr& target, const Value& value, Scope* scope) {
   if (run_.failed()) return;
   if (target.kind == ExprKind::kName) {
-    run_.Charge(scope->variables.size() / 16);
-    if (run_.Reserve(sizeof(value))) Set(scope, target.name, value);
+    if (run_.Charge(scope->variables.size() / 16 + 1)) Set(scope, target.name, value);
     return;
   }
   if (target.kind == ExprKind::kNamespaceTarget) {
@@ -225,7 +224,7 @@ void Evaluator::Assign(const Expr& target, const Value& value, Scope* scope) {
     if (!space.Is(Kind::kNamespace)) {
       run_.Fail(fmt::format("'{}' is no namespace, so its attribute '{}' cannot be set", ast_.names[target.name],
                             target.text));
-    } else if (run_.Reserve(sizeof(value) + target.text.size())) {
+    } else if (run_.Charge(1)) {  // what it is called stands in the source, which bounds how many there are
       space.space->attributes[target.text] = value;
     }
     return;

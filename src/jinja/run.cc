@@ -31,10 +31,10 @@ bool Run::Charge(uint64_t steps) {
 }
 
 bool Run::Reserve(uint64_t bytes) {
-  if (!ChargeBytes(bytes)) return false;
+  if (failed_) return false;
   if (bytes <= limits_.memory_bytes - memory_bytes_) {
     memory_bytes_ += bytes;
-    return true;
+    return ChargeBytes(bytes);
   }
   Fail(fmt::format("the template needs more than {} MiB of memory", limits_.memory_bytes >> 20));
   return false;
