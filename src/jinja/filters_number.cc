@@ -165,7 +165,8 @@ Value Round(const FilterCall& c) {
   if (c.run.failed()) return {};
   if (!std::isfinite(scaled.AsDouble())) return c.run.Fail("round: the number is not finite");
   const double whole = method == "ceil" ? std::ceil(scaled.AsDouble()) : std::floor(scaled.AsDouble());
-  return Arithmetic(c.run, "/", Value::Float(whole, v.is_data), scale);
+  // Python's ceil and floor give integers, which have no negative zero.
+  return Arithmetic(c.run, "/", Value::Float(whole + 0.0, v.is_data), scale);
 }
 
 Value Length(const FilterCall& c) {

@@ -53,7 +53,7 @@ HANDWRITTEN = [
     "{{ 'a,b,c'.split(',', 1) }}{{ 'a  b'.split() }}{{ ' a b '.rsplit(none, 1) }}{{ ''.split() }}{{ ''.split(',') }}{{ 'aXbXc'.rsplit('X', 1) }}",
     "{{ 'x'.split('') }}", "{{ 'hello'.find('l', 3) }}{{ 'hello'.startswith(('x', 'he')) }}{{ 'héllo'.index('l') }}{{ 'hello'.rfind('l') }}",
     "{{ 'x' | int }}{{ '42' | int }}{{ '0x1f' | int(base=16) }}{{ '4.7' | int }}{{ none | int(9) }}{{ ' 5 ' | int }}{{ '1e3' | float }}",
-    "{{ 2.5 | round }}{{ 3.5 | round }}{{ 2.675 | round(2) }}{{ 42 | round }}{{ -2.5 | round }}{{ 1234.5 | round(-2) }}{{ 2.1 | round(0, 'ceil') }}",
+    "{{ 2.5 | round }}{{ 3.5 | round }}{{ 2.675 | round(2) }}{{ 42 | round }}{{ -2.5 | round }}{{ 1234.5 | round(-2) }}{{ 2.1 | round(0, 'ceil') }}{{ -0.5 | round(0, 'ceil') }}",
     "{{ 'a\nb\n\nc' | indent }}|{{ 'a\nb' | indent(2, true) }}|{{ 'a\n\nb' | indent(1, blank=true) }}", "{{ 'hello world foo' | truncate(9) }}{{ 'hello world foo' | truncate(9, true, '') }}",
     "{% call(x) m() %}{{ x }}{% endcall %}", "{% macro m() %}[{{ caller(1) }}]{% endmacro %}{% call(x) m() %}{{ x }}!{% endcall %}{% call m() %}{% endcall %}",
     "{{ loop }}", "{{ x is sameas(x) }}", "{{ 'ab'[5] }}", "{{ 'abc'[0] ~ 'abc'[-1] ~ 'abc'[5:] }}",
