@@ -17,7 +17,9 @@ using tenfold::chat::OutputEvents;
 
 OutputEvents Parse(uint8_t mode, std::string_view text, size_t piece) {
   using tenfold::chat::ToolFormat;
-  const auto format = mode % 2 == 0 ? ToolFormat::kHermes : ToolFormat::kLlama3;
+  const auto format = mode / 8 % 2 == 1 ? ToolFormat::kQwenCoder
+                      : mode % 2 == 0   ? ToolFormat::kHermes
+                                        : ToolFormat::kLlama3;
   const auto calls = tenfold::chat::MakeToolCallParser(format, {{"f"}, {"get"}});
   tenfold::chat::ReasoningParser reasoning(mode / 2 % 2 == 1);
   const bool with_reasoning = mode / 4 % 2 == 1;

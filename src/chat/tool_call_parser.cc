@@ -1,6 +1,7 @@
 #include "chat/tool_call_parser.h"
 
 #include "chat/json_call_parser.h"
+#include "chat/xml_call_parser.h"
 
 namespace tenfold::chat {
 
@@ -18,6 +19,8 @@ std::unique_ptr<ToolCallParser> MakeToolCallParser(ToolFormat format, const std:
       return std::make_unique<JsonCallParser>(
           JsonCallMarkup{.open = "<|python_tag|>", .close = "", .bare_first = true, .bare_next = true},
           std::move(names));
+    case ToolFormat::kQwenCoder:
+      return std::make_unique<XmlCallParser>(tools);
   }
   return nullptr;
 }

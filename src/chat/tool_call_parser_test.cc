@@ -13,7 +13,9 @@
 namespace tenfold::chat {
 namespace {
 
-const std::vector<OfferedTool> kTools = {{"f"}, {"get_weather"}};
+const std::vector<OfferedTool> kTools = {
+    {"f", R"({"properties":{"n":{"type":"integer"},"l":{"type":"array"},"s":{"type":"string"},"e":{"enum":["1"]}}})"},
+    {"get_weather"}};
 
 OutputEvents ParseAll(ToolFormat format, const std::vector<std::string>& pieces) {
   const auto parser = MakeToolCallParser(format, kTools);
@@ -60,6 +62,11 @@ TEST(HermesCalls, TextWithoutCallsIsUnchanged) {
                            "<tool_call><tool_call><tool_call>",
                            "</tool_call>",
                            "{\"name\": \"f\", \"arguments\": {}}",
+                           "<function=f>",
+                           "</function>",
+                           "<parameter=n>",
+                           "<parameter=s>",
+                           "</parameter>",
                            R"(<tool_call>{"name": "f")",
                            R"(<tool_call>{"name": "f"]})",
                            R"(<tool_call>{"nome": "f", "arguments": {}})",
@@ -186,6 +193,46 @@ TEST(Llama3Calls, OtherTextIsUnchanged) {
   }
 }
 
+std::string Coder(const std::string& text) { return Summary(ParseAll(ToolFormat::kQwenCoder, {text})); }
+
+std::string CoderCall(const std::string& body) {
+  return "<tool_call>\n<function=f>\n" + body + "</function>\n</tool_call>";
+}
+
+TEST(QwenCoderCalls, ValuesByTheirSchema) {
+  EXPECT_EQ(Coder(CoderCall("<parameter=n>\n12\n</parameter>\n<parameter=s>\n12\n</parameter>\n")),
+            R"(f0({"n": 12, "s": "12"}))");
+  EXPECT_EQ(Coder(CoderCall("<parameter=l>\n[1, \"a\"]\n</parameter>\n<parameter=e>\n1\n</parameter>\n")),
+            R"(f0({"l": [1, "a"], "e": "1"}))");
+  EXPECT_EQ(Coder(CoderCall("<parameter=l>\n[1, \n</parameter>\n<parameter=other>\n1\n</parameter>\n")),
+            R"(f0({"l": "[1, ", "other": "1"}))");
+  EXPECT_EQ(Coder(CoderCall("<parameter=s>\n\n a \"b\"\n<c>\\ \u00e9\n\n</parameter>\n")),
+            "f0({\"s\": \"\\n a \\\"b\\\"\\n<c>\\\\ \u00e9\\n\"})");
+  EXPECT_EQ(Coder(CoderCall("")), "f0({})");
+}
+
+TEST(QwenCoderCalls, TextAndSeveralCalls) {
+  EXPECT_EQ(Coder("I look.\n" + CoderCall("<parameter=n>1</parameter>") + "\n" + CoderCall("") + "\n"),
+            R"([I look.]f0({"n": 1})f1({}))");
+  EXPECT_EQ(Coder(CoderCall("") + " done"), "f0({})[ done]");
+  EXPECT_EQ(Coder("<tool_call><function=f></function> <b>"), "f0({})[ <b>]");
+  EXPECT_EQ(Coder("<tool_call><function=f></tool_call>x"), "f0({})[x]");
+}
+
+TEST(QwenCoderCalls, OddOnes) {
+  for (const char* text :
+       {"<tool_call>", "<tool_call>\n<function=g>", "<tool_call>\n<function=f", "<function=f>\n</function>",
+        "<tool_call>{\"name\": \"f\"}</tool_call>", "a <tool_call>\n<func", "<tool_call><function=>x"}) {
+    EXPECT_EQ(Coder(text), "[" + std::string(text) + "]");
+  }
+  EXPECT_EQ(Coder("<tool_call><tool_call><function=f></function>"), "[<tool_call>]f0({})");
+  EXPECT_EQ(Coder(CoderCall("<parameter=n>\n1\n</parameter>\noops")),
+            "f0({\"n\": 1})[\noops</function>\n</tool_call>]");
+  EXPECT_EQ(Coder(CoderCall("<parameter=n\n>")), "f0({})[<parameter=n\n></function>\n</tool_call>]");
+  EXPECT_EQ(Coder("<tool_call><function=f>\n<parameter=s>\nab</par"), "f0({\"s\": \"ab</par)");
+  EXPECT_EQ(Coder("<tool_call><function=f>\n<parameter=n>\n1\n</parameter>\n</fun"), "f0({\"n\": 1})");
+}
+
 // Random strings of what the parsers look for: most are nearly calls.
 std::string RandomAnswer(std::mt19937& random) {
   static const std::vector<std::string> kParts = {"<tool_call>",
@@ -218,6 +265,11 @@ std::string RandomAnswer(std::mt19937& random) {
                                                   "word",
                                                   "<think>",
                                                   "{\"name\": \"f\", \"arguments\": {}}",
+                                                  "<function=f>",
+                                                  "</function>",
+                                                  "<parameter=n>",
+                                                  "<parameter=s>",
+                                                  "</parameter>",
                                                   "12",
                                                   "\"{\\\"a\\\":1}\"",
                                                   "{\"arguments\": {}, \"name\": \"f\"}"};
@@ -231,7 +283,7 @@ TEST(ToolCallProperty, ThePiecesDoNotMatter) {
   int calls = 0;
   for (int i = 0; i < 20000; ++i) {
     const std::string text = RandomAnswer(random);
-    for (const ToolFormat format : {ToolFormat::kHermes, ToolFormat::kLlama3}) {
+    for (const ToolFormat format : {ToolFormat::kHermes, ToolFormat::kLlama3, ToolFormat::kQwenCoder}) {
       const OutputEvents whole = ParseAll(format, {text});
       for (int cut = 0; cut < 3; ++cut) ASSERT_EQ(ParseAll(format, CutAtRandom(text, random)), whole) << text;
       calls += whole.size() > 1;
@@ -246,7 +298,7 @@ TEST(ToolCallProperty, NothingIsInventedAndNoTextIsLost) {
   for (int i = 0; i < 20000; ++i) {
     const std::string text = RandomAnswer(random);
     if (text.find("\"{") != std::string::npos) continue;  // arguments in a string come out without their escapes
-    for (const ToolFormat format : {ToolFormat::kHermes, ToolFormat::kLlama3}) {
+    for (const ToolFormat format : {ToolFormat::kHermes, ToolFormat::kLlama3, ToolFormat::kQwenCoder}) {
       const OutputEvents events = ParseAll(format, {text});
       size_t at = 0;
       int depth = 0, call = 0;

@@ -11,7 +11,7 @@ bool Has(std::string_view text, std::string_view part) { return text.find(part) 
 
 ToolFormat DetectToolFormat(std::string_view chat_template) {
   // XML inside the same tag, which is not JSON.
-  if (Has(chat_template, "<function=")) return ToolFormat::kNone;
+  if (Has(chat_template, "<function=") && Has(chat_template, "<parameter=")) return ToolFormat::kQwenCoder;
   if (Has(chat_template, "<tool_call>")) return ToolFormat::kHermes;
   // The templates of Llama 3 show the call's shape to the model, or write an earlier call that way.
   if (Has(chat_template, "<|start_header_id|>") &&
@@ -24,7 +24,8 @@ ToolFormat DetectToolFormat(std::string_view chat_template) {
 std::vector<std::string_view> MarkupTags(ToolFormat format, bool reasoning) {
   std::vector<std::string_view> tags;
   if (reasoning) tags = {kThinkOpen, kThinkClose};
-  if (format == ToolFormat::kHermes) tags.insert(tags.end(), {"<tool_call>", "</tool_call>"});
+  if (format == ToolFormat::kHermes || format == ToolFormat::kQwenCoder)
+    tags.insert(tags.end(), {"<tool_call>", "</tool_call>"});
   if (format == ToolFormat::kLlama3) tags.emplace_back("<|python_tag|>");
   return tags;
 }
@@ -37,6 +38,8 @@ std::string_view ToolFormatName(ToolFormat format) {
       return "hermes";
     case ToolFormat::kLlama3:
       return "llama3";
+    case ToolFormat::kQwenCoder:
+      return "qwen3-coder";
   }
   return "none";
 }

@@ -1,7 +1,9 @@
 // How a model writes tool calls, told from its chat template.
 //
-// Known: Hermes and Qwen (<tool_call>{"name": …, "arguments": …}</tool_call>), Llama 3 ({"name": …, "parameters": …} as
-// the whole answer). With any other format `tools` still reach the template, and the answer stays content.
+// Known: Hermes and Qwen (<tool_call>{"name": …, "arguments": …}</tool_call>), Qwen3-Coder (XML in the same tag), Llama
+// 3
+// ({"name": …, "parameters": …} as the whole answer). With any other format, DeepSeek's among them, `tools` still reach
+// the template, and the answer stays content.
 #pragma once
 
 #include <string>
@@ -10,7 +12,7 @@
 
 namespace tenfold::chat {
 
-enum class ToolFormat { kNone, kHermes, kLlama3 };
+enum class ToolFormat { kNone, kHermes, kLlama3, kQwenCoder };
 
 struct OfferedTool {
   std::string name;
@@ -24,7 +26,7 @@ ToolFormat DetectToolFormat(std::string_view chat_template);
 // it must be shown to the parsers, though other control tokens are not shown.
 std::vector<std::string_view> MarkupTags(ToolFormat format, bool reasoning);
 
-// "none", "hermes", "llama3"
+// "none", "hermes", "llama3", "qwen3-coder"
 std::string_view ToolFormatName(ToolFormat format);
 
 }  // namespace tenfold::chat

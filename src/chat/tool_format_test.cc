@@ -23,7 +23,7 @@ TEST(ToolFormat, PublishedTemplates) {
   if (data == nullptr) GTEST_SKIP() << "TENFOLD_TEST_DATA does not name a folder with test data";
   const std::pair<const char*, ToolFormat> kTemplates[] = {
       {"NousResearch-Hermes-3-Llama-3.1-8B-tool_use", ToolFormat::kHermes},
-      {"Qwen3-Coder", ToolFormat::kNone},
+      {"Qwen3-Coder", ToolFormat::kQwenCoder},
       {"deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", ToolFormat::kNone},
       {"llama3_2", ToolFormat::kLlama3},
       {"meta-llama-Llama-3.2-3B-Instruct", ToolFormat::kLlama3},
