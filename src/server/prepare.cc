@@ -10,6 +10,7 @@
 
 #include "chat/reasoning_parser.h"
 #include "chat/tool_format.h"
+#include "server/tool_grammar.h"
 #include "tokenizer/stream_decoder.h"
 
 namespace tenfold::server {
@@ -72,24 +73,44 @@ chat::AnswerSyntax SyntaxOf(const api::ChatRequest& request, const chat::ChatTem
   if (request.tools_json.empty()) return syntax;
   syntax.tool_format = chat::DetectToolFormat(chat_template.source());
   for (const api::ToolSpec& tool : request.tools.tools) syntax.tools.push_back({tool.name, tool.parameters_json});
-  syntax.one_call = !request.tools.parallel;
+  syntax.one_call = !request.tools.parallel || request.tools.choice == api::ToolChoice::kNamed;
   return syntax;
 }
 
-// Fills the prompt and the syntax of out, whose grammar is there.
-std::optional<api::ApiError> PrepareChat(const engine::ModelInfo& model, const chat::ChatTemplate& chat_template,
-                                         const api::ChatRequest& request, Prepared* out) {
-  const api::ToolChoice choice = request.tools.choice;
-  if (!request.tools.tools.empty() && (choice == api::ToolChoice::kRequired || choice == api::ToolChoice::kNamed)) {
-    return api::NotSupported("tool_choice", "Forcing a call with 'tool_choice' is not supported yet; use \"auto\".");
-  }
-  api::Parsed<jinja::MarkedText> text = RenderChat(model, chat_template, request);
+// Two grammars for one answer: neither could be kept.
+std::optional<api::ApiError> RefuseTwoGrammars(const api::OutputFormat& format) {
+  if (format.kind == api::OutputFormat::Kind::kText) return std::nullopt;
+  return api::InvalidRequest(
+      format.field,
+      fmt::format("'{}' cannot be combined with a call that must be made or with strict functions: both say "
+                  "how the answer must look.",
+                  format.field));
+}
+
+// Fills the prompt and the syntax of out, and its grammar where the tools ask for one.
+std::optional<api::ApiError> PrepareChat(const ModelPtr& model, const chat::ChatTemplate& chat_template,
+                                         const api::OutputFormat& format, const api::ChatRequest& request,
+                                         GrammarCache& grammars, Prepared* out) {
+  api::Parsed<jinja::MarkedText> text = RenderChat(*model, chat_template, request);
   if (!text.ok()) return text.error();
   PreparedPrompt& prompt = out->prompts.emplace_back();
-  prompt.ids = chat::PromptTokens(*model.tokenizer, *text);
+  prompt.ids = chat::PromptTokens(*model->tokenizer, *text);
   if (prompt.ids.empty()) return api::InvalidRequest("messages", "The chat template makes an empty prompt of this.");
-  // What a grammar shaped is the answer itself, also where it holds what looks like markup.
-  if (out->grammar == nullptr) out->syntax = SyntaxOf(request, chat_template, text->bytes());
+  api::Parsed<GrammarPtr> calls = ToolGrammar(grammars, model,
+                                              {.format = chat::DetectToolFormat(chat_template.source()),
+                                               .tools = &request.tools,
+                                               .in_reasoning = chat::OpensReasoning(text->bytes())});
+  if (!calls.ok()) return calls.error();
+  out->syntax = SyntaxOf(request, chat_template, text->bytes());
+  if (*calls != nullptr) {
+    if (auto problem = RefuseTwoGrammars(format)) return problem;
+    out->grammar = std::move(*calls);
+  } else if (format.kind == api::OutputFormat::Kind::kGrammar) {
+    // The request's grammar shapes the answer from its first byte, so that it is reasoning only where it says so.
+    out->syntax.starts_in_reasoning = false;
+  } else if (format.kind != api::OutputFormat::Kind::kText) {
+    out->syntax = {};  // JSON is the answer itself, also where it holds what looks like markup
+  }
   return std::nullopt;
 }
 
@@ -138,7 +159,8 @@ api::Parsed<Prepared> Prepare(const ModelPtr& model, const chat::ChatTemplate& c
   if (!grammar.ok()) return grammar.error();
   out.grammar = std::move(*grammar);
   if (const auto* chat = std::get_if<api::ChatRequest>(&body.input)) {
-    if (const auto problem = PrepareChat(*model, chat_template, *chat, &out)) return *problem;
+    const auto problem = PrepareChat(model, chat_template, body.options.format, *chat, grammars, &out);
+    if (problem) return *problem;
     return out;
   }
   const auto& prompts = std::get<std::vector<api::Prompt>>(body.input);
