@@ -25,7 +25,7 @@ print(json.dumps([{"n_prompt": p, "n_gen": n, "samples_ts": [speed, speed * 3, s
 
 
 class CompareTest(unittest.TestCase):
-    def compare(self, speed):
+    def compare(self, speed, others=2.0):
         with tempfile.TemporaryDirectory() as folder:
             # Contexts of 4096 tokens and more.
             model = harness.make_model(folder, "tiny-qwen3")
@@ -37,7 +37,7 @@ class CompareTest(unittest.TestCase):
             ours.chmod(0o755)
             environment = {k: v for k, v in os.environ.items() if not k.startswith("TENFOLD_PEER")}
             done = subprocess.run([sys.executable, SCRIPT, "--tenfold", ours, "--model", model, "--pairs", "2",
-                                   "--raw", raw, "--peer-bench", f"{sys.executable} {peer} {calls} {speed}"],
+                                   "--max-others", str(others), "--raw", raw, "--peer-bench", f"{sys.executable} {peer} {calls} {speed}"],
                                   capture_output=True, text=True, timeout=250, check=False, env=environment)
             self.assertIn("measure", done.stdout, done.stderr)
             return done, [json.loads(line) for line in raw.read_text().splitlines()], calls.read_text().split()
@@ -55,9 +55,18 @@ class CompareTest(unittest.TestCase):
         self.assertRegex(done.stdout, r"prompt 10 / pp10 .*aim reached")
         self.assertRegex(done.stdout, r"ready after start / llama-server .*not measured")
 
+    def test_a_missed_bar_is_said_so(self):
         done, _, _ = self.compare(1e12)
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"prompt 10 / pp10 .*BAR MISSED")
+
+    def test_disturbed_pairs_are_tried_again_and_never_counted(self):
+        done, pairs, _ = self.compare(1e-3, others=-2.0)  # nobody can have less than nothing
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual([pair["counted"] for pair in pairs], [False] * 6)
+        self.assertIn("NOT COUNTED", done.stdout)
+        self.assertIn("0 pairs counted of 6", done.stdout)
+        self.assertRegex(done.stdout, r"prompt 10 / pp10 .*not measured")
 
 
 if __name__ == "__main__":
