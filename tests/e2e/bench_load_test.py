@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """`tenfold bench load` against the real server: counts right, exits right. Its measuring is tested in src/bench/."""
+import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 import harness
@@ -15,7 +18,11 @@ def bench(*arguments):
 class BenchLoadTest(unittest.TestCase):
     def test_ten_users(self):
         model = harness.data("models/stories260K/stories260K.gguf")
-        with harness.ready_server(model) as server:
+        folder = tempfile.mkdtemp(prefix="tenfold-bench-load-")
+        self.addCleanup(shutil.rmtree, folder)
+        template = pathlib.Path(folder) / "chat.jinja"  # the model was trained on stories, not on chats
+        template.write_text("{% for message in messages %}{{ message.content }}\n{% endfor %}", encoding="utf-8")
+        with harness.ready_server(model, "--chat-template-file", str(template)) as server:
             done = bench(f"http://127.0.0.1:{server.port}", "--users", "10", "--tokens", "24", "--ignore-eos")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertRegex(done.stdout, r"answered +10 of 10")

