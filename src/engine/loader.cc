@@ -25,6 +25,15 @@ constexpr double kReadShare = 0.5;  // of the load, where the file is read befor
 
 double GiB(uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0); }
 
+// "weights in memory: Q4_K 1.90 GiB, Q6_K 0.51 GiB, F32 0.00 GiB"
+std::string WeightsText(const gguf::File& file) {
+  std::string text;
+  for (const model::TypeBytes& use : model::BytesByType(file)) {
+    text += fmt::format("{}{} {:.2f} GiB", text.empty() ? "" : ", ", tensor::NameOf(use.type), GiB(use.bytes));
+  }
+  return "weights in memory: " + text;
+}
+
 Result<kernels::Isa> ChosenIsa(const Options& options) {
   return kernels::ChooseIsa(options.isa.empty() ? std::getenv("TENFOLD_ISA") : options.isa.c_str());
 }
@@ -173,6 +182,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
         const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
         return report("packing weights", begun + (1 - begun) * share);
       }));
+  Log(LogLevel::kInfo, WeightsText(file));
   const platform::HugeBuffer& arena = loaded.model->weights().arena;
   loaded.optimization = {.isa = std::string(kernels::NameOf(isa)),
                          .threads = pool.threads(),

@@ -43,6 +43,8 @@ std::vector<TypeUse> TypesOf(const gguf::File& file, kernels::Isa isa) {
     use.file_bytes += tensor.size_bytes;
     has_matrix[tensor.type] = has_matrix[tensor.type] || tensor.dims.size() > 1;
   }
+  for (const model::TypeBytes& in_memory : model::BytesByType(file))
+    by_type[in_memory.type].memory_bytes = in_memory.bytes;
   std::vector<TypeUse> types;
   for (auto& [type, use] : by_type) {
     use.type = tensor::NameOf(type);

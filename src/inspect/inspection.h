@@ -34,6 +34,7 @@ struct TypeUse {
   uint64_t tensors = 0;
   uint64_t elements = 0;
   uint64_t file_bytes = 0;
+  uint64_t memory_bytes = 0;  // as the kernels read them; 0 where not computable
   bool computable = false;
   std::string direct_kernel;  // "" where not computable, and for a type that only norms and biases have
   std::string panel_kernel;   // "" where there is none

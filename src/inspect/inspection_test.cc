@@ -1,5 +1,6 @@
 #include "inspect/inspection.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -63,16 +64,33 @@ TEST(Inspect, SaysWhatAFileIs) {
   EXPECT_EQ(i.context_length, 4096);
   EXPECT_TRUE(i.has_chat_template);
   EXPECT_EQ(i.tool_format, "none");
-  uint64_t tensors = 0, file_bytes = 0;
+  uint64_t tensors = 0, file_bytes = 0, memory_bytes = 0;
   for (const TypeUse& use : i.types) {
     tensors += use.tensors;
     file_bytes += use.file_bytes;
+    memory_bytes += use.memory_bytes;
     EXPECT_TRUE(use.computable);
     EXPECT_EQ(use.direct_kernel.empty(), use.type == "F32") << use.type;  // only norms are F32 here
   }
   EXPECT_EQ(tensors, gguf::File::Parse(bytes).value().tensors().size());
   EXPECT_LE(file_bytes, bytes.size());
   EXPECT_GE(*i.weight_bytes, file_bytes);
+  EXPECT_LE(memory_bytes, *i.weight_bytes);
+  EXPECT_GE(memory_bytes + tensors * 64, *i.weight_bytes);  // each tensor begins on a cache line
+}
+
+TEST(Inspect, SaysHowMuchATypeGrowsInMemory) {
+  const auto bytes = gguf::MakeTinyModel({.types = "q2_k"});
+  const Machine machine = TestMachine(uint64_t{1} << 30);
+  const Inspection i = InspectBytes(bytes, machine);
+  ASSERT_EQ(i.types.front().type, "Q2_K");
+  EXPECT_GT(i.types.front().memory_bytes, 2 * i.types.front().file_bytes);
+  EXPECT_THAT(ToText(i, machine), HasSubstr(" in memory"));
+  EXPECT_THAT(ToJson(i, machine), HasSubstr(fmt::format("\"memory_bytes\":{}", i.types.front().memory_bytes)));
+}
+
+TEST(Inspect, CountsKeysAndValuesOfOneToken) {
+  const Inspection i = InspectBytes(gguf::MakeTinyModel({.types = "q4_k_m"}), TestMachine(uint64_t{1} << 30));
   // 2 layers, 2 KV heads of 64, K and V, halves.
   EXPECT_EQ(*i.kv_bytes_per_token, 2u * 2 * 64 * 2 * 2);
 }

@@ -45,7 +45,9 @@ void FileLines(std::string& out, const Inspection& i) {
     if (!use.panel_kernel.empty()) {
       kernels += fmt::format("; {} from {} tokens on", use.panel_kernel, use.panel_min_tokens);
     }
-    Line(out, "  " + use.type, fmt::format("{:>5} tensors {:>11}  {}", use.tensors, Bytes(use.file_bytes), kernels));
+    const std::string grown = use.computable ? fmt::format("{} in memory", Bytes(use.memory_bytes)) : "";
+    Line(out, "  " + use.type,
+         fmt::format("{:>5} tensors {:>11} {:>21}  {}", use.tensors, Bytes(use.file_bytes), grown, kernels));
   }
   Line(out, "tokenizer",
        fmt::format("{}{}, {} tokens", OrUnknown(i.tokenizer_model),
@@ -103,6 +105,7 @@ json::array TypesJson(const Inspection& i) {
                      {"tensors", use.tensors},
                      {"elements", use.elements},
                      {"file_bytes", use.file_bytes},
+                     {"memory_bytes", use.memory_bytes},
                      {"computable", use.computable},
                      {"direct_kernel", use.direct_kernel},
                      {"panel_kernel", use.panel_kernel},

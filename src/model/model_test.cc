@@ -131,7 +131,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"qwen3", "q4_k_m", 0.03}, Case{"llama", "q4_k_m", 0.04}, Case{"llama", "f16", 0.002},
                       Case{"qwen2", "q4_k_m", 0.04}, Case{"qwen2", "f16", 0.002}, Case{"qwen3", "bf16", 0.002},
                       Case{"qwen3", "q4_0", 0.02}, Case{"qwen3", "q5_1", 0.02}, Case{"qwen3", "q5_k", 0.03},
-                      Case{"qwen3", "q2_k", 0.03}, Case{"qwen3", "iq4_xs", 0.02}),
+                      Case{"qwen3", "q2_k", 0.03}, Case{"qwen3", "iq4_xs", 0.02}, Case{"qwen3", "q4_1", 0.02},
+                      Case{"qwen3", "q5_0", 0.02}, Case{"qwen3", "q3_k", 0.03}, Case{"qwen3", "iq4_nl", 0.02}),
     [](const auto& info) { return std::string(info.param.architecture) + "_" + info.param.types; });
 
 // Shapes that no tile, lane or page divides: every tail of every kernel, through whole models.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -202,6 +203,24 @@ Result<uint64_t> WeightBytes(const gguf::File& file, const Config& config) {
   const auto bytes = PlaceAll(binder.bindings());
   if (!bytes) return Error{ErrorCode::kCorrupt, "the tensors together are larger than any memory"};
   return *bytes;
+}
+
+std::vector<TypeBytes> BytesByType(const gguf::File& file) {
+  std::map<tensor::DType, uint64_t> by_type;
+  for (const gguf::TensorInfo& tensor : file.tensors()) {
+    if (!tensor::IsComputable(tensor.type)) continue;
+    uint64_t elements = 1;
+    for (const uint64_t dim : tensor.dims) elements *= dim;  // gguf/ has checked that this does not overflow
+    const auto cols = static_cast<int64_t>(tensor.dims[0]);
+    by_type[tensor.type] += tensor.dims.size() == 1 || cols == 0
+                                ? elements * sizeof(float)
+                                : kernels::PackedBytes(tensor.type, static_cast<int64_t>(elements) / cols, cols);
+  }
+  std::vector<TypeBytes> types;
+  for (const auto& [type, bytes] : by_type) types.push_back({type, bytes});
+  std::stable_sort(types.begin(), types.end(),
+                   [](const TypeBytes& a, const TypeBytes& b) { return a.bytes > b.bytes; });
+  return types;
 }
 
 Result<Weights> LoadWeights(const gguf::ModelFile& model_file, const Config& config, platform::ThreadPool& pool,

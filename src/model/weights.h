@@ -53,6 +53,14 @@ Status CheckTensors(const gguf::File& file, const Config& config);
 // Bytes of the weights in memory, as LoadWeights packs them. Errors as CheckTensors; reads no tensor data.
 Result<uint64_t> WeightBytes(const gguf::File& file, const Config& config);
 
+// What all tensors of one type take in memory: matrices as they are packed, vectors as floats.
+struct TypeBytes {
+  tensor::DType type;
+  uint64_t bytes = 0;
+};
+// Of each computable type in the file, most bytes first.
+std::vector<TypeBytes> BytesByType(const gguf::File& file);
+
 // Called between tensors with the bytes of the file done so far; returning false abandons the load (kCancelled).
 using LoadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 
