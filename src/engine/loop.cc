@@ -18,6 +18,12 @@ sched::Limits SchedulerLimits(const Options& options, const LoadedModel& loaded)
           .max_context = loaded.info->max_context};
 }
 
+// A grammar that proved too ambiguous stays so: the request is at fault, and asking again would not help.
+Error GrammarError(const Error& error) {
+  if (error.code != ErrorCode::kResourceExhausted) return error;
+  return {ErrorCode::kInvalidArgument, error.message};
+}
+
 }  // namespace
 
 Loop::Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& pool)
@@ -43,7 +49,7 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
   if (scheduler_.Add(id, prompt_tokens, max_new_tokens, it->second.request.score_prompt) ==
       sched::Admission::kNeverFits) {
     Finish finish{.reason = FinishReason::kFailed,
-                  .error = {ErrorCode::kResourceExhausted,
+                  .error = {ErrorCode::kInvalidArgument,  // for good: asking again would not help
                             fmt::format("the request needs {} tokens of KV memory, more than the whole pool holds",
                                         prompt_tokens + max_new_tokens)},
                   .timings = {}};
@@ -116,9 +122,12 @@ Result<sampling::Sample> Loop::Evaluate(int64_t logits_row) {
 Result<sampling::Sample> Loop::DrawOne(Sequence& sequence, std::span<const float> logits) {
   const sampling::History history{sequence.tokens, sequence.prompt_tokens};
   if (!sequence.matcher) return sequence.sampler.Draw(logits, sequence.request.n_top, history);
-  TENFOLD_TRY(const std::span<const uint64_t> mask, sequence.matcher->Mask());
-  TENFOLD_TRY(sampling::Sample sample, sequence.sampler.Draw(logits, sequence.request.n_top, history, mask));
-  TENFOLD_TRY_STATUS(sequence.matcher->Accept(sample.token));
+  const Result<std::span<const uint64_t>> mask = sequence.matcher->Mask();
+  if (!mask.ok()) return GrammarError(mask.error());
+  TENFOLD_TRY(sampling::Sample sample, sequence.sampler.Draw(logits, sequence.request.n_top, history, *mask));
+  if (const Status accepted = sequence.matcher->Accept(sample.token); !accepted.ok()) {
+    return GrammarError(accepted.error());
+  }
   return sample;
 }
 

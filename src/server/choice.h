@@ -43,6 +43,7 @@ class Choice {
 
   bool stopped() const { return output_.stopped(); }  // the answer is complete: the engine has no more to do
   bool finished() const { return !answer_.finish_reason.empty(); }
+  int64_t prompt_tokens() const { return static_cast<int64_t>(prompt_->ids.size()); }
   int64_t generated_tokens() const { return generated_tokens_; }
   int64_t last_token_us() const { return last_token_us_; }
   const engine::Timings& timings() const { return timings_; }  // once finished

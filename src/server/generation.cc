@@ -374,6 +374,13 @@ void Generation::OnGone() {
   Leave();
 }
 
+void Generation::AddSlots(std::vector<SlotState>* out) const {
+  for (const Choice& choice : choices_) {
+    if (choice.request_id == 0 || choice.finished()) continue;
+    out->push_back({choice.request_id, choice.prompt_tokens(), choice.generated_tokens(), body_->options.max_tokens});
+  }
+}
+
 void Generation::Leave() {
   ping_.Stop();
   service_.choices -= choices_.size();

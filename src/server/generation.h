@@ -34,6 +34,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void OnFinish(size_t choice, const engine::Finish& finish);
   // Ends the answer with this error and stops the work: the server is shutting down.
   void Abort(const api::ApiError& error);
+  // The choices that the engine has not finished.
+  void AddSlots(std::vector<SlotState>* out) const;
 
  private:
   enum class Phase { kPreparing, kHeld, kSubmitted, kDone };

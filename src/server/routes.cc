@@ -4,6 +4,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "api/json_body.h"
 #include "api/json_writer.h"
@@ -38,6 +40,13 @@ void Models(Service& s, ExchangePtr e) {
 void Props(Service& s, ExchangePtr e) {
   const ModelPtr model = s.engine.model();
   e->Respond(JsonResponse(200, PropsJson(s.Status(model))));
+}
+
+void Slots(Service& s, ExchangePtr e) {
+  const ModelPtr model = s.engine.model();
+  std::vector<SlotState> unfinished;
+  for (const auto& [key, generation] : s.generations) generation->AddSlots(&unfinished);
+  e->Respond(JsonResponse(200, SlotsJson(s.Status(model), std::move(unfinished))));
 }
 
 void Chat(Service& s, ExchangePtr e) { Generation::Start(s, std::move(e), api::Shape::kChat); }
@@ -92,6 +101,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/metrics", Access::kOpen, MetricsText},
     {"GET", "/v1/models", Access::kKey, Models},
     {"GET", "/props", Access::kKey, Props},
+    {"GET", "/slots", Access::kKey, Slots},
     {"POST", "/tokenize", Access::kKey, HandleTokenize},
     {"POST", "/detokenize", Access::kKey, HandleDetokenize},
     {"POST", "/apply-template", Access::kKey, HandleApplyTemplate},

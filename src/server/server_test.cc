@@ -63,6 +63,9 @@ TEST_F(ServerTest, StatusRoutes) {
   EXPECT_EQ(Text(Json(server_->Get("/v1/models/tiny").body).at("id")), "tiny");
   EXPECT_EQ(server_->Get("/v1/models/other").status, 404);
   EXPECT_EQ(Json(server_->Get("/props").body).at("default_generation_settings").at("n_ctx"), 16384);
+  const boost::json::value slots = Json(server_->Get("/slots").body);
+  ASSERT_EQ(slots.as_array().size(), 8u);
+  EXPECT_EQ(slots.at(7).at("is_processing"), false);
 }
 
 TEST_F(ServerTest, MetricsOfBothFamilies) {
@@ -84,6 +87,18 @@ TEST_F(ServerTest, MetricsOfBothFamilies) {
   EXPECT_EQ(server_->Metric("tenfold_load_state{model_name=\"tiny\",state=\"ready\"}"), 1);
   EXPECT_GE(server_->Metric("vllm:generation_tokens_total"), 4);
   EXPECT_GE(server_->Metric("vllm:request_success_total{model_name=\"tiny\",finished_reason=\"length\"}"), 1);
+}
+
+TEST_F(ServerTest, AGrammarTooAmbiguousIsTheRequestsFaultAndNotWorthARetry) {
+  std::string properties;
+  for (int i = 0; i < 3000; ++i) properties += "\"p" + std::to_string(i) + "\":{\"type\":\"boolean\"},";
+  const std::string schema = "{\"type\":\"object\",\"properties\":{" + properties +
+                             "\"z\":{\"type\":\"null\"}},\"required\":[\"z\"],\"additionalProperties\":false}";
+  const TestResponse answer =
+      server_->Post("/v1/completions", "{\"prompt\":[1,2],\"max_tokens\":40,\"json_schema\":" + schema + "}");
+  EXPECT_EQ(answer.status, 400) << answer.body.substr(0, 300);
+  EXPECT_NE(answer.body.find("too ambiguous"), std::string::npos) << answer.body.substr(0, 300);
+  EXPECT_EQ(answer.Header("Retry-After"), "");
 }
 
 TEST_F(ServerTest, UnknownRoutesAndMethods) {

@@ -153,4 +153,29 @@ std::string PropsJson(const StatusInput& input) {
   return std::move(w).Take();
 }
 
+std::string SlotsJson(const StatusInput& input, std::vector<SlotState> unfinished) {
+  std::sort(unfinished.begin(), unfinished.end(), [](const SlotState& a, const SlotState& b) {
+    const bool a_began = a.generated_tokens > 0;
+    return a_began != (b.generated_tokens > 0) ? a_began : a.task < b.task;
+  });
+  const size_t total = input.model == nullptr ? 0 : static_cast<size_t>(input.snapshot.optimization.parallel);
+  const size_t busy = std::min({total, unfinished.size(), static_cast<size_t>(input.snapshot.running)});
+  JsonWriter w;
+  w.BeginArray();
+  for (size_t i = 0; i < total; ++i) {
+    w.BeginObject().Key("id").Int(static_cast<int64_t>(i)).Key("n_ctx").Int(input.model->max_context);
+    w.Key("speculative").Bool(false).Key("is_processing").Bool(i < busy);
+    if (i < busy) {
+      const SlotState& slot = unfinished[i];
+      w.Key("id_task").Int(slot.task).Key("n_prompt_tokens").Int(slot.prompt_tokens);
+      w.Key("params").BeginObject().Key("n_predict").Int(slot.most_tokens).EndObject();
+      w.Key("next_token").BeginArray().BeginObject().Key("n_decoded").Int(slot.generated_tokens);
+      w.EndObject().EndArray();
+    }
+    w.EndObject();
+  }
+  w.EndArray();
+  return std::move(w).Take();
+}
+
 }  // namespace tenfold::server

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "server/http_message.h"
@@ -13,6 +14,14 @@ namespace tenfold::server {
 struct ServedModel {
   std::string name;  // "" when none is configured
   std::string path;
+};
+
+// A choice that the engine has not finished, for /slots.
+struct SlotState {
+  int64_t task = 0;  // the engine's number of it, rising
+  int64_t prompt_tokens = 0;
+  int64_t generated_tokens = 0;
+  int64_t most_tokens = -1;  // that may be generated; < 0: what the context leaves
 };
 
 struct StatusInput {
@@ -31,6 +40,9 @@ HttpResponse ReadyResponse(const StatusInput& input);   // 200 when a request wo
 std::string ModelsJson(const StatusInput& input);       // OpenAI's list of at most one
 std::string ModelJson(const StatusInput& input);        // the one, as GET /v1/models/{id} gives it
 std::string PropsJson(const StatusInput& input);        // llama-server's /props, as far as it applies
+// llama-server's /slots, as far as it applies: as many as run together, those with work first. Which of the unfinished
+// hold a slot is told by their number and their progress: the engine starts them in order. No text of anybody's.
+std::string SlotsJson(const StatusInput& input, std::vector<SlotState> unfinished);
 
 // With work waiting and no step for this long, the loop counts as stuck. A step of a large model on few cores can
 // take several seconds; nothing honest takes a minute.

@@ -83,6 +83,28 @@ TEST(StatusJson, Ready) {
   EXPECT_EQ(ReadyResponse(input).status, 503);
 }
 
+TEST(StatusJson, SlotsTellWhatRunsAndNotWhatWaits) {
+  StatusInput input = Input(engine::LoadState::kReady);
+  EXPECT_EQ(SlotsJson(input, {{.task = 1}}), "[]") << "no model, no slots";
+  engine::ModelInfo model;
+  model.max_context = 64;
+  input.model = &model;
+  input.snapshot.optimization.parallel = 3;
+  input.snapshot.running = 2;
+  const std::vector<SlotState> unfinished = {{.task = 9, .prompt_tokens = 5},
+                                             {.task = 7, .prompt_tokens = 6},
+                                             {.task = 8, .prompt_tokens = 4, .generated_tokens = 2, .most_tokens = 20}};
+  const boost::json::value slots = Json(SlotsJson(input, unfinished));
+  ASSERT_EQ(slots.as_array().size(), 3u);
+  EXPECT_EQ(slots.at(0).at("id_task"), 8) << "what has drawn a token runs";
+  EXPECT_EQ(slots.at(0).at("next_token").at(0).at("n_decoded"), 2);
+  EXPECT_EQ(slots.at(0).at("params").at("n_predict"), 20);
+  EXPECT_EQ(slots.at(1).at("id_task"), 7) << "then the eldest";
+  EXPECT_EQ(slots.at(1).at("n_prompt_tokens"), 6);
+  EXPECT_EQ(slots.at(2).at("is_processing"), false) << "what waits holds no slot";
+  EXPECT_EQ(slots.at(2).at("n_ctx"), 64);
+}
+
 TEST(StatusJson, StuckIsNotAlive) {
   StatusInput input = Input(engine::LoadState::kReady);
   input.snapshot.last_step_age_us = kStuckUs + 1;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <boost/json/parse.hpp>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -32,6 +33,7 @@ inline bool Eventually(const std::function<bool()>& condition) {
 }
 
 inline boost::json::value Json(const std::string& body) {
+  if (body.starts_with("[")) return boost::json::parse(body);
   api::Parsed<boost::json::object> object = api::ParseObject(body);
   EXPECT_TRUE(object.ok()) << body;
   return object.ok() ? boost::json::value(*object) : boost::json::value(boost::json::object());
