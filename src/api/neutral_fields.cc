@@ -154,10 +154,17 @@ constexpr NeutralField kCompletionOnly[] = {
     {"messages", IsNothing, "null; /v1/chat/completions takes messages"},
 };
 
+// What we take whatever it says, as long as its type is right: a wrong one is an error and no missing feature.
+bool AnyOfItsType(const NeutralField& field) {
+  return field.neutral == IsString || field.neutral == IsBool || field.neutral == IsAnyNumber ||
+         field.neutral == IsStrings || field.neutral == IsStringMap;
+}
+
 void TakeAll(FieldReader& reader, const NeutralField* begin, const NeutralField* end) {
   for (const NeutralField* field = begin; field != end; ++field) {
     const json::value* value = reader.Take(field->name);
     if (value == nullptr || field->neutral(*value)) continue;
+    if (AnyOfItsType(*field)) return reader.FailInvalid(field->name, field->accepted, *value);
     reader.Fail(NotSupported(
         std::string(field->name),
         fmt::format("'{}' is not supported yet; leave it out (accepted: {}).", field->name, field->accepted)));
