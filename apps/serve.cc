@@ -86,6 +86,9 @@ Result<server::Config> ServerConfig(const config::Settings& s, const engine::Opt
   config.cors_origins = s.cors_origin;
   if (!s.chat_template_file.empty()) {
     TENFOLD_TRY(config.chat_template, config::ReadTextFile(s.chat_template_file));
+    if (config.chat_template.empty()) {  // it would read as "none given", and the model's own be used
+      return Error{ErrorCode::kInvalidArgument, "chat_template_file: " + s.chat_template_file + " is empty"};
+    }
   }
   config.log_prompts = s.log_prompts;
   config.on_progress = ShowProgress;

@@ -75,6 +75,8 @@ class CommandLineTest(FolderTest):
     def test_what_the_machine_refuses_is_exit_code_1(self):
         self.expect(1, "/nonexistent.toml: No such file", "--config", "/nonexistent.toml")
         self.expect(1, "/nonexistent.keys: No such file", "--api-key-file", "/nonexistent.keys")
+        empty = self.write("empty.jinja", "")
+        self.expect(1, f"chat_template_file: {empty} is empty", "--chat-template-file", empty)
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
