@@ -76,7 +76,7 @@ class CommandLineTest(FolderTest):
         self.expect(1, "/nonexistent.toml: No such file", "--config", "/nonexistent.toml")
         self.expect(1, "/nonexistent.keys: No such file", "--api-key-file", "/nonexistent.keys")
         empty = self.write("empty.jinja", "")
-        self.expect(1, f"chat_template_file: {empty} is empty", "--chat-template-file", empty)
+        self.expect(2, f"chat_template_file: {empty} is empty", "--chat-template-file", empty)
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
