@@ -156,6 +156,7 @@ TEST(GenerationRequest, RefusesByName) {
       {R"("dry_multiplier":0.8)", 501, "dry_multiplier"},
       {R"("dry_base":"x")", 400, "dry_base"},
       {R"("user":5)", 400, "user"},
+      {R"("chat_template_kwargs":{"tools":[]})", 400, "chat_template_kwargs.tools"},
       {R"("cache_prompt":"x")", 400, "cache_prompt"},
       {R"("metadata":{"a":1})", 400, "metadata"},
       {R"("mirostat":2)", 501, "mirostat"},
