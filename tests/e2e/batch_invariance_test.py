@@ -56,6 +56,24 @@ class BatchInvarianceTest(unittest.TestCase):
                 for number, (got, want) in enumerate(zip(together, self.alone[first:first + 10]), first):
                     self.assertEqual(got, want, f"request {number}: {self.bodies[number]}")
 
+    def test_choices(self):
+        """n choices of one seed give the same texts beside other, different requests as alone."""
+        def choices(port, number):
+            body = {**self.bodies[number], "n": 3, "temperature": 1.0, "max_tokens": 20}
+            answer = harness.post(port, "/v1/completions", body)
+            self.assertEqual(answer.status, 200, answer.body[:300])
+            return [[(entry["id"], entry["logprob"]) for entry in choice["logprobs"]["content"]]
+                    for choice in answer.json()["choices"]]
+        with harness.ready_server(self.model, "--exact", "-t", "2") as server:
+            alone = [choices(server.port, number) for number in range(6)]
+            for number, texts in enumerate(alone):
+                self.assertEqual(len({str(text) for text in texts}), 3, f"request {number}: choices are drawn apart")
+            work = [lambda n=number: choices(server.port, n) for number in range(6)]
+            work += [lambda b=body: self.ask(server.port, b) for body in self.bodies[6:12]]
+            together = harness.in_parallel(work)
+        self.assertEqual(together[:6], alone)
+        self.assertEqual(together[6:], self.alone[6:12])
+
     def test_other_threads(self):
         self.check("-t", "2")
 
