@@ -87,15 +87,21 @@ MatmulPlan::~MatmulPlan() = default;
 MatmulPlan::MatmulPlan(MatmulPlan&&) noexcept = default;
 MatmulPlan& MatmulPlan::operator=(MatmulPlan&&) noexcept = default;
 
+// A panel kernel rounds weights to int8 over the whole range of its packing's quants. Types with fewer bits that are
+// rewritten into that packing (Q3_K in Q6_K) use a fraction of the range, and would lose three of the eight bits.
+static bool HasPanel(const FormatKernels& kernels, tensor::DType format) {
+  return kernels.panel != nullptr && BlockTypeOf(kernels.packing) == format;
+}
+
 KernelNames KernelNamesOf(Isa isa, tensor::DType format) {
   const FormatKernels& kernels = KernelsOf(isa, PackingOf(format));
-  if (kernels.panel == nullptr) return {kernels.direct_name, "", 0};
+  if (!HasPanel(kernels, format)) return {kernels.direct_name, "", 0};
   return {kernels.direct_name, kernels.panel_name, kernels.panel_min_tokens};
 }
 
 int64_t PanelMinTokens(Isa isa, tensor::DType format) {
   const FormatKernels& kernels = KernelsOf(isa, PackingOf(format));
-  return kernels.panel != nullptr ? kernels.panel_min_tokens : INT64_MAX;
+  return HasPanel(kernels, format) ? kernels.panel_min_tokens : INT64_MAX;
 }
 
 void MatmulPlan::Build(Isa isa, Precision precision, std::span<const MatmulJob> jobs, int threads) {
@@ -125,7 +131,7 @@ void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
     TENFOLD_CHECK(w.cols == job.x->cols(), "weights and activations differ in columns");
     const FormatKernels& kernels = KernelsOf(isa_, PackingOf(w.format));
     const bool panel =
-        precision == Precision::kFast && kernels.panel != nullptr && p.tokens >= kernels.panel_min_tokens;
+        precision == Precision::kFast && HasPanel(kernels, w.format) && p.tokens >= kernels.panel_min_tokens;
     const Side side{.w = &w,
                     .panel_bytes = PanelBytes(w.format, w.cols),
                     .fn = panel ? kernels.panel : kernels.direct,

@@ -171,6 +171,17 @@ TEST_P(MatmulOn, PanelsStayNearExact) {
   }
 }
 
+// Types that are rewritten into a packing whose panel kernel rounds to that packing's range: Q3_K through the panels of
+// Q6_K lost 2.9e-3.
+TEST_P(MatmulOn, PromptsOfNarrowTypesInWidePackingsStayNearExact) {
+  for (const DType format : {DType::kQ3_K, DType::kIQ4_NL, DType::kQ2_K, DType::kQ5_0}) {
+    const Case c(format, 64, 1280, 100, Fill::kGaussian);
+    const std::vector<float> y = c.RunOn(GetParam(), 100, {.precision = Precision::kFast});
+    const std::vector<double> want(c.expected.y.begin(), c.expected.y.begin() + static_cast<ptrdiff_t>(y.size()));
+    EXPECT_LE(Nmse(y, want), 5e-5) << NameOf(format);
+  }
+}
+
 // The panel kernels themselves, below the token counts at which they are chosen.
 TEST_P(MatmulOn, PanelKernelsTakeAnyTokenCount) {
   for (const DType format : testing::kPanelFormats) {
