@@ -63,6 +63,10 @@ TEST_F(ServerTest, StatusRoutes) {
   EXPECT_EQ(Text(Json(server_->Get("/v1/models/tiny").body).at("id")), "tiny");
   EXPECT_EQ(server_->Get("/v1/models/other").status, 404);
   EXPECT_EQ(Json(server_->Get("/props").body).at("default_generation_settings").at("n_ctx"), 16384);
+  const auto defaults = Json(server_->Get("/props").body).at("default_generation_settings").at("params");
+  EXPECT_EQ(defaults.at("repeat_penalty").to_number<double>(), 1);
+  EXPECT_EQ(defaults.at("repeat_last_n"), 64);
+  EXPECT_EQ(defaults.at("seed"), -1);
   const boost::json::value slots = Json(server_->Get("/slots").body);
   ASSERT_EQ(slots.as_array().size(), 8u);
   EXPECT_EQ(slots.at(7).at("is_processing"), false);

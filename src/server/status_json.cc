@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "api/generation_request.h"
 #include "api/json_writer.h"
 
 namespace tenfold::server {
@@ -47,6 +48,17 @@ void WriteModel(JsonWriter& w, const StatusInput& input) {
     w.Key("n_params").Uint(m.parameters).Key("size").Uint(m.file_bytes).EndObject();
   }
   w.EndObject();
+}
+
+// What a request that names none of these gets, under llama-server's names.
+void WriteDefaults(JsonWriter& w) {
+  const api::GenerationOptions o;
+  w.BeginObject().Key("temperature").Double(o.temperature).Key("top_k").Int(o.top_k).Key("top_p").Double(o.top_p);
+  w.Key("min_p").Double(o.min_p).Key("typical_p").Double(o.typical_p).Key("seed").Int(-1);
+  w.Key("repeat_penalty").Double(o.repeat_penalty).Key("repeat_last_n").Int(o.repeat_last_n);
+  w.Key("presence_penalty").Double(o.presence_penalty).Key("frequency_penalty").Double(o.frequency_penalty);
+  w.Key("n_predict").Int(o.max_tokens).Key("max_tokens").Int(o.max_tokens).Key("n_probs").Int(0);
+  w.Key("ignore_eos").Bool(o.ignore_eos).Key("stream").Bool(o.stream).EndObject();
 }
 
 }  // namespace
@@ -146,8 +158,9 @@ std::string PropsJson(const StatusInput& input) {
     w.Key("chat_template").String(input.chat_template.empty() ? m.chat_template : input.chat_template);
     w.Key("bos_token").String(text(t.bos())).Key("eos_token").String(text(t.eos()));
     w.Key("default_generation_settings").BeginObject().Key("n_ctx").Int(m.max_context);
-    w.Key("params").BeginObject().Key("temperature").Double(1).Key("top_k").Int(0).Key("top_p").Double(1);
-    w.Key("min_p").Double(0).Key("n_predict").Int(-1).EndObject().EndObject();
+    w.Key("params");
+    WriteDefaults(w);
+    w.EndObject();
   }
   w.EndObject();
   return std::move(w).Take();
