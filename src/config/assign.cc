@@ -54,6 +54,29 @@ Status AssignNumber(const Setting& setting, std::string_view where, int64_t numb
   return {};
 }
 
+// "2G" to 2 * 2^30: takes the letter off the text and gives its factor; 1 without one.
+int64_t TakeFactor(std::string_view* text) {
+  constexpr std::string_view kLetters = "KMGT";
+  if (text->size() < 2) return 1;
+  const size_t power = kLetters.find(static_cast<char>(text->back() & ~0x20));  // either case
+  if (power == std::string_view::npos) return 1;
+  text->remove_suffix(1);
+  return int64_t{1} << (10 * (power + 1));
+}
+
+Status AssignNumberText(const Setting& setting, std::string_view where, std::string_view text, Settings* settings) {
+  std::string_view digits = text;
+  const int64_t factor = setting.bytes ? TakeFactor(&digits) : 1;
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error == std::errc::result_out_of_range) return Wrong(setting, where, text, "out of range");
+  if (error != std::errc() || end != digits.data() + digits.size()) {
+    return Wrong(setting, where, text, "no whole number");
+  }
+  if (factor > 1 && (number < 0 || number > setting.most / factor)) return Wrong(setting, where, text, "out of range");
+  return AssignNumber(setting, where, number * factor, settings);
+}
+
 Status AppendItems(const Setting& setting, std::string_view where, std::string_view text, Settings* settings) {
   List& list = settings->*std::get<List Settings::*>(setting.member);
   TENFOLD_TRY_STATUS(CheckText(setting, where, text));
@@ -83,13 +106,7 @@ Status AssignText(const Setting& setting, std::string_view where, std::string_vi
     settings->*std::get<bool Settings::*>(setting.member) = *on;
     return {};
   }
-  if (IsNumber(setting)) {
-    int64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error == std::errc::result_out_of_range) return Wrong(setting, where, text, "out of range");
-    if (error != std::errc() || end != text.data() + text.size()) return Wrong(setting, where, text, "no whole number");
-    return AssignNumber(setting, where, number, settings);
-  }
+  if (IsNumber(setting)) return AssignNumberText(setting, where, text, settings);
   TENFOLD_TRY_STATUS(CheckText(setting, where, text));
   settings->*std::get<std::string Settings::*>(setting.member) = std::string(text);
   return {};
@@ -108,6 +125,8 @@ Status AssignToml(const Setting& setting, std::string_view where, const TomlEntr
   }
   if (IsNumber(setting)) {
     const int64_t* number = std::get_if<int64_t>(&entry.value);
+    const std::string* size = setting.bytes ? std::get_if<std::string>(&entry.value) : nullptr;
+    if (size != nullptr) return AssignNumberText(setting, where, *size, settings);
     if (number == nullptr) return wrong_type("a whole number, without quotes");
     return AssignNumber(setting, where, *number, settings);
   }

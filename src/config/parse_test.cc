@@ -60,6 +60,19 @@ TEST(Precedence, AWrongValueIsAnErrorEvenWhereAFlagWins) {
   EXPECT_NE(ErrorOf({"--port", "1", "--config", file.path()}), "accepted");
 }
 
+TEST(Sizes, LettersArePowersOf1024InEverySource) {
+  EXPECT_EQ(Parsed({"--kv-memory", "2G"}).settings.kv_memory, int64_t{2} << 30);
+  EXPECT_EQ(Parsed({"--kv-memory=64m"}).settings.kv_memory, int64_t{64} << 20);
+  EXPECT_EQ(Parsed({}, {"TENFOLD_KV_MEMORY=16T"}).settings.kv_memory, int64_t{16} << 40);
+  EXPECT_EQ(Parsed({"--kv-memory", "4096"}).settings.kv_memory, 4096);
+  EXPECT_EQ(Parsed({"--config", TempFile("kv_memory = \"512K\"\n").path()}).settings.kv_memory, 512 << 10);
+  EXPECT_EQ(Parsed({"--config", TempFile("kv_memory = 4097\n").path()}).settings.kv_memory, 4097);
+  for (const char* bad : {"17T", "-1G", "G", "2GiB", "1.5G", "9223372036854775807K", "2 G", "-9223372036854775808T"}) {
+    EXPECT_NE(ErrorOf({"--kv-memory", bad}).find("powers of 1024"), std::string::npos) << bad;
+  }
+  EXPECT_NE(ErrorOf({"--parallel", "2K"}).find("no whole number"), std::string::npos);
+}
+
 TEST(Precedence, VerboseIsDebugUnlessAStrongerSourceNamesALevel) {
   EXPECT_EQ(Parsed({"-v"}).settings.log_level, "debug");
   EXPECT_EQ(Parsed({"--log-level", "error"}, {"TENFOLD_VERBOSE=1"}).settings.log_level, "error");

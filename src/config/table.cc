@@ -74,6 +74,14 @@ std::vector<Setting> ComputeRows() {
        .least = 1,
        .most = 4096,
        .other_keys = {"n_parallel"}},
+      {.key = "kv_memory",
+       .member = &S::kv_memory,
+       .flags = {"--kv-memory"},
+       .help = "Memory for the keys and values of all requests together, as 64M or 2G; 0: what is free less a margin",
+       .value_name = "SIZE",
+       .least = 0,
+       .most = int64_t{1} << 44,
+       .bytes = true},
       {.key = "gpu_layers",
        .member = &S::gpu_layers,
        .flags = {"-ngl", "--gpu-layers", "--n-gpu-layers"},
@@ -277,6 +285,7 @@ bool IsList(const Setting& setting) { return std::holds_alternative<std::vector<
 
 std::string AllowedValues(const Setting& setting) {
   if (IsSwitch(setting)) return "true or false";
+  if (setting.bytes) return "a number of bytes up to 16T, with K, M, G or T for powers of 1024";
   if (IsNumber(setting)) return fmt::format("{} to {}", setting.least, setting.most);
   if (const size_t n = setting.choices.size(); n > 0) {
     return fmt::format("{} or {}", fmt::join(setting.choices.begin(), setting.choices.end() - 1, ", "),

@@ -33,6 +33,7 @@ struct Setting {
   std::string_view value_name = {};  // FILE, N; "" for a switch
   int64_t least = 0;                 // of a number, inclusive
   int64_t most = 0;
+  bool bytes = false;                             // the number may end in K, M, G or T: 2G is 2147483648
   std::vector<std::string_view> choices = {};     // of a text; empty: anything
   std::vector<std::string_view> other_keys = {};  // more names in the file and the environment
   bool secret = false;                            // never shown

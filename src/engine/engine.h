@@ -22,13 +22,13 @@
 namespace tenfold::engine {
 
 struct Options {
-  std::string model_path{};       // empty: the engine stays not_loaded
-  std::string alias{};            // name in answers; empty: the file name without .gguf
-  int threads = 0;                // compute threads in all; 0: from the CPU budget
-  int64_t max_context = 0;        // longest prompt + answer of one request (-c); 0: the model's, at most 8192
+  std::string model_path{};  // empty: the engine stays not_loaded
+  std::string alias{};       // name in answers; empty: the file name without .gguf
+  int threads = 0;           // compute threads in all; 0: from the CPU budget
+  int64_t max_context = 0;   // longest prompt + answer of one request (-c); 0: the model's, at most 8192 and the pool
   int64_t max_step_tokens = 512;  // tokens per step (-b)
   int64_t max_running = 10;       // requests computed together (-np)
-  uint64_t kv_bytes = 0;          // KV pool; 0: max_running full contexts, at most half of the memory that is free
+  uint64_t kv_bytes = 0;          // KV pool; 0: what is free less a margin (pool_plan.h)
   bool mlock = false;
   bool mmap = true;    // false: the file is read into memory instead of mapped
   bool exact = false;  // results independent of batch, chunking and threads
@@ -75,6 +75,7 @@ struct Optimization {
   bool repacked = true;
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
+  int64_t kv_tokens = 0;  // that all requests together may hold
 };
 
 // Everything a probe or dashboard wants to know, copied at once.

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "engine/pool_plan.h"
 #include "gguf/model_file.h"
 #include "gguf/split.h"
 #include "kv/block_pool.h"
@@ -19,7 +20,6 @@ namespace tenfold::engine {
 namespace {
 
 constexpr int64_t kDefaultMaxContext = 8192;
-constexpr int32_t kMostPages = 1 << 24;  // 268 million tokens; page ids stay far inside 32 bits
 
 constexpr double kReadShare = 0.5;  // of the load, where the file is read before its weights are packed
 
@@ -38,44 +38,24 @@ Result<kernels::Isa> ChosenIsa(const Options& options) {
   return kernels::ChooseIsa(options.isa.empty() ? std::getenv("TENFOLD_ISA") : options.isa.c_str());
 }
 
-Result<int64_t> ChosenContext(const Options& options, const model::Config& config) {
-  if (options.max_context == 0) return std::min(config.train_context, kDefaultMaxContext);
-  if (options.max_context > config.train_context) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("a context of {} was asked for (-c), but the model was trained for {}",
-                             options.max_context, config.train_context)};
-  }
-  return options.max_context;
+Status CheckContext(const Options& options, const model::Config& config) {
+  if (options.max_context <= config.train_context) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               fmt::format("a context of {} was asked for (-c), but the model was trained for {}", options.max_context,
+                           config.train_context)};
 }
 
-// Pages for every running request's full context, but at most half of the memory that will be free once the weights are
-// there, and never less than one full context. `returning_bytes`: memory that packing the weights will give back.
-Result<int32_t> ChosenPages(const Options& options, const model::Config& config, int64_t max_context,
-                            uint64_t weight_bytes, uint64_t returning_bytes) {
-  const uint64_t page_bytes = model::KvStore::PageBytes(config);
-  const uint64_t one_context = static_cast<uint64_t>(kv::PagesFor(max_context));
-  uint64_t pages = options.kv_bytes / page_bytes;
-  if (options.kv_bytes == 0) {
-    pages = one_context * static_cast<uint64_t>(options.max_running);
-    const uint64_t free_bytes = platform::AvailableMemoryBytes();
-    if (free_bytes > 0) {
-      const uint64_t available = free_bytes + returning_bytes;
-      const uint64_t left = available > weight_bytes ? available - weight_bytes : 0;
-      if (left < one_context * page_bytes) {
-        return Error{
-            ErrorCode::kResourceExhausted,
-            fmt::format("not enough memory: the weights need {:.2f} GiB and one context of {} tokens {:.2f} GiB, but "
-                        "{:.2f} GiB are free; use a smaller -c or a smaller model",
-                        GiB(weight_bytes), max_context, GiB(one_context * page_bytes), GiB(available))};
-      }
-      pages = std::max(one_context, std::min(pages, left / 2 / page_bytes));
-    }
-  } else if (pages < one_context) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("a KV pool of {} bytes holds {} tokens, less than one context of {}; it needs {} bytes",
-                             options.kv_bytes, pages * kv::kPageTokens, max_context, one_context * page_bytes)};
-  }
-  return static_cast<int32_t>(std::min<uint64_t>(pages, kMostPages));
+// `returning_bytes`: memory that packing the weights will give back.
+Result<PoolPlan> ChosenPool(const Options& options, const model::Config& config, uint64_t weight_bytes,
+                            uint64_t returning_bytes) {
+  const uint64_t free_bytes = platform::AvailableMemoryBytes();
+  return PlanPool({.page_bytes = model::KvStore::PageBytes(config),
+                   .asked_bytes = options.kv_bytes,
+                   .available_bytes = free_bytes == 0 ? 0 : free_bytes + returning_bytes,
+                   .weight_bytes = weight_bytes,
+                   .asked_context = options.max_context,
+                   .default_context = std::min(config.train_context, kDefaultMaxContext),
+                   .max_running = options.max_running});
 }
 
 uint64_t CountParameters(const gguf::File& file) {
@@ -95,8 +75,7 @@ uint64_t TensorBytes(const gguf::File& file) {
 }
 
 Result<std::shared_ptr<ModelInfo>> DescribeModel(const Options& options, const gguf::File& file,
-                                                 const model::Config& config, uint64_t file_bytes,
-                                                 int64_t max_context) {
+                                                 const model::Config& config, uint64_t file_bytes) {
   auto info = std::make_shared<ModelInfo>();
   info->name = ModelName(options);
   info->path = options.model_path;
@@ -106,7 +85,6 @@ Result<std::shared_ptr<ModelInfo>> DescribeModel(const Options& options, const g
   info->file_bytes = file_bytes;
   info->parameters = CountParameters(file);
   info->train_context = config.train_context;
-  info->max_context = max_context;
   info->embedding_length = config.d_model;
   info->created_unix_s = static_cast<int64_t>(std::time(nullptr));
   TENFOLD_TRY(info->tokenizer, tokenizer::Tokenizer::FromGguf(file));
@@ -164,17 +142,19 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
   const gguf::File& file = model_file.file();
   TENFOLD_TRY(const model::Config config, model::ReadConfig(file));
   TENFOLD_TRY_STATUS(model::CheckTensors(file, config));  // before anything is sized by what the metadata claims
-  TENFOLD_TRY(const int64_t max_context, ChosenContext(options, config));
+  TENFOLD_TRY_STATUS(CheckContext(options, config));
 
   const double begun = options.mmap ? 0 : kReadShare;
   report("building tokenizer", begun);
-  TENFOLD_TRY(std::shared_ptr<ModelInfo> info,
-              DescribeModel(options, file, config, model_file.size_bytes(), max_context));
+  TENFOLD_TRY(std::shared_ptr<ModelInfo> info, DescribeModel(options, file, config, model_file.size_bytes()));
 
   LoadedModel loaded;
   TENFOLD_TRY(const uint64_t weight_bytes, model::WeightBytes(file, config));  // some types grow when they are packed
-  TENFOLD_TRY(loaded.kv_pages,
-              ChosenPages(options, config, max_context, weight_bytes, options.mmap ? 0 : TensorBytes(file)));
+  TENFOLD_TRY(const PoolPlan pool_plan,
+              ChosenPool(options, config, weight_bytes, options.mmap ? 0 : TensorBytes(file)));
+  Log(pool_plan.shortened ? LogLevel::kWarn : LogLevel::kInfo, pool_plan.text);
+  loaded.kv_pages = pool_plan.pages;
+  info->max_context = pool_plan.context;
   const model::ModelOptions model_options{isa, options.exact ? kernels::Precision::kExact : kernels::Precision::kFast};
   TENFOLD_TRY(
       loaded.model,
@@ -186,7 +166,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
   const platform::HugeBuffer& arena = loaded.model->weights().arena;
   loaded.optimization = {.isa = std::string(kernels::NameOf(isa)),
                          .threads = pool.threads(),
-                         .n_ctx = max_context,
+                         .n_ctx = info->max_context,
                          .n_batch = options.max_step_tokens,
                          .parallel = options.max_running,
                          .exact = options.exact,
@@ -195,7 +175,8 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
                          .mlock_reason = "",
                          .huge_pages = arena.asked_huge_pages() && platform::HugePagesAllowed(),
                          .weight_bytes = arena.size(),
-                         .kv_bytes = loaded.model->kv().buffer().size()};
+                         .kv_bytes = loaded.model->kv().buffer().size(),
+                         .kv_tokens = int64_t{loaded.kv_pages} * kv::kPageTokens};
   if (options.mlock) {
     report("locking memory", 1);
     LockWeights(*loaded.model, loaded.optimization);

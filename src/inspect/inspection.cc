@@ -7,6 +7,7 @@
 #include "gguf/quote.h"
 #include "kernels/matmul.h"
 #include "kv/block_pool.h"
+#include "kv/pool_size.h"
 #include "model/config.h"
 #include "model/kv_store.h"
 #include "model/weights.h"
@@ -62,8 +63,8 @@ std::vector<TypeUse> TypesOf(const gguf::File& file, kernels::Isa isa) {
   return types;
 }
 
-// The server's own rule (engine/loader.cc): half of what the weights leave, and one context where the whole rest holds
-// one.
+// The server's own rule (engine/pool_plan.h): what the weights leave less a margin, and one context where the whole
+// rest holds one.
 std::vector<Fit> FitsOf(const model::Config& config, uint64_t weight_bytes, uint64_t available_bytes) {
   std::vector<int64_t> contexts;
   for (const int64_t context : kContexts) {
@@ -75,7 +76,7 @@ std::vector<Fit> FitsOf(const model::Config& config, uint64_t weight_bytes, uint
   std::vector<Fit> fits;
   for (const int64_t context : contexts) {
     const uint64_t bytes = static_cast<uint64_t>(kv::PagesFor(context)) * page_bytes;
-    const int64_t users = static_cast<int64_t>(std::max<uint64_t>(left / 2 / bytes, bytes <= left ? 1 : 0));
+    const int64_t users = static_cast<int64_t>(std::max<uint64_t>(kv::PoolBytes(left) / bytes, bytes <= left ? 1 : 0));
     fits.push_back({context, bytes, users});
   }
   return fits;

@@ -106,8 +106,9 @@ TEST(Inspect, CountsUsersAsTheServerSizesItsPool) {
   constexpr uint64_t kMiB = uint64_t{1} << 20;  // 1024 tokens are 1 MiB, 4096 are 4 MiB
   EXPECT_THAT(users(0), ElementsAre(0, 0));
   EXPECT_THAT(users(kMiB), ElementsAre(1, 0));
-  EXPECT_THAT(users(4 * kMiB), ElementsAre(2, 1));
-  EXPECT_THAT(users(40 * kMiB), ElementsAre(20, 5));
+  EXPECT_THAT(users(4 * kMiB), ElementsAre(1, 1));
+  EXPECT_THAT(users(168 * kMiB), ElementsAre(40, 10));      // 128 MiB are the least margin
+  EXPECT_THAT(users(1600 * kMiB), ElementsAre(1400, 350));  // then an eighth
   EXPECT_THAT(InspectBytes(bytes, TestMachine(0)).fits, IsEmpty());
 }
 

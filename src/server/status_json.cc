@@ -35,6 +35,7 @@ void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
   w.Key("huge_pages").Bool(o.huge_pages).Key("repacked").Bool(o.repacked);
   w.Key("prefix_cache").Bool(false).Key("tuned_from").Null();  // neither exists yet
   w.Key("weight_bytes").Uint(o.weight_bytes).Key("kv_bytes").Uint(o.kv_bytes);
+  w.Key("kv_tokens").Int(o.kv_tokens);
   w.EndObject();
 }
 
