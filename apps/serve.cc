@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -96,6 +97,13 @@ Result<server::Config> ServerConfig(const config::Settings& s, const engine::Opt
   config.on_progress_end = EndProgress;
   config.load_in_background = s.load == "background";
   config.drain_us = s.drain_seconds * 1'000'000;
+  config.stuck_us = s.stuck_seconds * 1'000'000;
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string_view(value == nullptr ? "" : value);
+  };
+  config.supervisor =
+      server::ParseSupervisor(variable("NOTIFY_SOCKET"), variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"), getpid());
   config.model = {engine::ModelName(engine), engine.model_path};
   return config;
 }
@@ -133,8 +141,11 @@ int Serve(const config::Configuration& chosen) {
   if (!config.model.path.empty()) LogThreads(options);
   engine::Engine engine(options, server.StepObserver());
   server.Attach(engine);
-  server.Run();
+  const bool whole = server.Run();
   Log(LogLevel::kInfo, "stopped");
+  // The engine's destructor waits for its step, seconds of a long prompt that nobody wants any more: whoever asked
+  // twice, or whose time is over, does not. There is nothing to save.
+  if (!whole) std::_Exit(0);
   return 0;
 }
 

@@ -30,6 +30,7 @@ struct Settings {
   std::string host = "127.0.0.1";
   int64_t port = 8080;
   int64_t drain_seconds = 30;
+  int64_t stuck_seconds = 60;
   std::string tls_cert;  // PEM files
   std::string tls_key;
   std::vector<std::string> api_key;

@@ -10,6 +10,7 @@
 
 #include "server/connection.h"
 #include "server/status_json.h"
+#include "server/supervisor.h"
 #include "server/tls_context.h"
 
 namespace tenfold::server {
@@ -28,6 +29,8 @@ struct Config {
   std::function<void()> on_progress_end;
   bool load_in_background = true;  // else on the first request
   int64_t drain_us = 30'000'000;   // how long running requests may finish after SIGTERM
+  int64_t stuck_us = kStuckUs;     // work waiting and no step for so long: the loop counts as stuck
+  SupervisorAddress supervisor;
   bool handle_signals = true;
   int64_t ping_us = 15'000'000;  // silence on a stream before a comment is sent
   ConnectionLimits connection;

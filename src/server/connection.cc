@@ -76,7 +76,10 @@ class ClientConnection final : public Connection {
         buffer_(host.limits.max_head_bytes + kMaxReadAheadBytes + kReadBytes) {
     host_.open.insert(this);
   }
-  ~ClientConnection() override { host_.open.erase(this); }
+  ~ClientConnection() override {
+    StopServing();
+    host_.open.erase(this);
+  }
 
   void Start() {
     asio::co_spawn(
@@ -98,7 +101,10 @@ class ClientConnection final : public Connection {
     while (open) {
       std::shared_ptr<Exchange> exchange = co_await Read();
       if (exchange == nullptr) break;
+      ++host_.serving;
+      serving_ = true;
       co_await Serve(*exchange, exchange);
+      StopServing();
       exchange->on_output = nullptr;
       if (!exchange->logged()) LogExchange(*exchange);
       if (exchange->gone() || !exchange->keep_alive() || host_.draining) break;
@@ -307,6 +313,10 @@ class ClientConnection final : public Connection {
     socket.close(ignored_);
   }
 
+  void StopServing() {
+    if (std::exchange(serving_, false)) --host_.serving;
+  }
+
   void Cancel() { stream_.socket().cancel(ignored_); }
 
   void SetDeadline(int64_t us) {
@@ -355,6 +365,7 @@ class ClientConnection final : public Connection {
   bool timed_out_ = false;
   bool secured_ = false;  // the handshake is done
   bool idle_ = false;
+  bool serving_ = false;  // counted in host_.serving
   bool watching_ = false;
   bool stop_watch_ = false;
   bool hung_up_ = false;

@@ -29,6 +29,7 @@ struct ConnectionHost {
   ConnectionLimits limits;
   std::function<void(std::shared_ptr<Exchange>)> handle;  // must answer, now or later, unless the client goes
   bool draining = false;                                  // close connections after their current answer
+  size_t serving = 0;                                     // requests whose answer is not wholly with the kernel yet
   std::unordered_set<Connection*> open;
   uint64_t next_request = 0;
   uint64_t process_salt = 0;  // makes request ids differ between runs

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/admission.h"
 
 namespace tenfold::server {
 namespace {
@@ -29,12 +30,7 @@ api::Timings ToTimings(const engine::Timings& t, int64_t load_us) {
 }  // namespace
 
 void Generation::Start(Service& service, std::shared_ptr<Exchange> exchange, api::Shape shape) {
-  if (service.draining) {
-    return service.Answer(*exchange, api::Unavailable("The server is shutting down.", 5));
-  }
-  if (service.generations.size() >= service.config.max_requests) {
-    return service.Answer(*exchange, api::Overloaded("Too many requests are waiting.", service.RetryAfterSeconds()));
-  }
+  if (const auto refusal = RefuseAtArrival(service)) return service.Answer(*exchange, *refusal);
   const uint64_t key = ++service.last_key;
   auto generation = std::make_shared<Generation>(service, std::move(exchange), shape, key);
   service.generations.emplace(key, generation);
@@ -57,7 +53,7 @@ void Generation::Begin() {
   const bool posted = service_.Prepare<GenerationBody>(
       body_bytes_, [shape = shape_, text] { return ParseBody(shape, *text); },
       [self = shared_from_this()](api::Parsed<GenerationBody> parsed) { self->OnParsed(std::move(parsed)); });
-  if (!posted) Fail(api::Overloaded("Too many requests are being prepared.", service_.RetryAfterSeconds()));
+  if (!posted) Fail(PreparationFull(service_));
 }
 
 void Generation::OnParsed(api::Parsed<GenerationBody> parsed) {
@@ -87,7 +83,7 @@ void Generation::OnModel(api::Parsed<ModelPtr> model) {
         return Prepare(model, *chat_template, *body, grammars);
       },
       [self = shared_from_this()](api::Parsed<Prepared> prepared) { self->OnPrepared(std::move(prepared)); });
-  if (!posted) Fail(api::Overloaded("Too many requests are being prepared.", service_.RetryAfterSeconds()));
+  if (!posted) Fail(PreparationFull(service_));
 }
 
 void Generation::OnPrepared(api::Parsed<Prepared> prepared) {
@@ -102,11 +98,11 @@ void Generation::OnPrepared(api::Parsed<Prepared> prepared) {
     }
     prompt_tokens_ += n_prompt;
   }
-  const size_t choices = prepared->prompts.size() * static_cast<size_t>(body_->options.n);
-  if (service_.choices + choices > service_.config.max_requests) {
-    return Fail(api::Overloaded("Too many requests are waiting.", service_.RetryAfterSeconds()));
-  }
-  service_.choices += choices;
+  const Demand demand{.choices = prepared->prompts.size() * static_cast<size_t>(body_->options.n),
+                      .prompt_tokens = prompt_tokens_,
+                      .most_generated = max_tokens};
+  if (const auto refusal = RefuseDemand(service_, demand)) return Fail(*refusal);
+  service_.choices += demand.choices;
   Submit(std::move(*prepared));
 }
 

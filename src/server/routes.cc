@@ -11,6 +11,7 @@
 #include "api/json_writer.h"
 #include "base/log.h"
 #include "server/access.h"
+#include "server/admission.h"
 #include "server/generation.h"
 #include "server/status_json.h"
 #include "server/text_routes.h"
@@ -74,7 +75,7 @@ std::optional<api::ApiError> AdminBodyError(const Service& s, const std::string&
 
 void AdminLoad(Service& s, ExchangePtr e) {
   if (const auto error = AdminBodyError(s, e->request().body)) return s.Answer(*e, *error);
-  if (s.draining) return s.Answer(*e, api::Unavailable("The server is shutting down.", 5));
+  if (const auto refusal = RefuseWhileDraining(s)) return s.Answer(*e, *refusal);
   if (s.engine.snapshot().state == engine::LoadState::kReady) return e->Respond(StateResponse(200, "ready"));
   if (Status started = s.engine.StartLoad(); !started.ok()) return s.Answer(*e, api::FromError(started.error()));
   e->Respond(StateResponse(202, "loading"));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <random>
 #include <utility>
@@ -23,6 +24,7 @@ constexpr int kPreparationThreads = 2;
 constexpr int64_t kProgressUs = 100'000;
 constexpr int64_t kFlushUs = 250'000;  // for last answers to reach the kernel, which then delivers them without us
 constexpr int64_t kDrainLookUs = 10'000;
+constexpr int64_t kStatusUs = 1'000'000;
 
 }  // namespace
 
@@ -33,8 +35,10 @@ struct Server::Impl {
         inbox(loop, [this](std::vector<EngineEvent>&& events) { OnEvents(std::move(events)); }),
         metrics(config.model.name),
         pool(kPreparationThreads, 2 * config.max_requests, config.max_held_bytes),
+        supervisor(config.supervisor),
         progress_timer(loop),
-        drain_timer(loop) {
+        drain_timer(loop),
+        heartbeat(loop) {
     host.limits = config.connection;
     host.process_salt = std::random_device{}();
     host.handle = [this](std::shared_ptr<Exchange> exchange) { Dispatch(*service, std::move(exchange)); };
@@ -46,6 +50,7 @@ struct Server::Impl {
   void BeginDrain();
   void EndWork();
   void LookAtDrain();
+  void Beat();
 
   // Declared in this order so that the loop, whose end destroys connections that are still open, goes before what they
   // point to, and everything that has a timer in the loop goes before the loop.
@@ -57,10 +62,12 @@ struct Server::Impl {
   Metrics metrics;
   std::optional<Service> service;
   PreparationPool pool;
+  Supervisor supervisor;
   Timer progress_timer;
   Timer drain_timer;
-  int64_t drain_ends_us = 0;
+  Timer heartbeat;
   int64_t flush_ends_us = 0;
+  bool cut_short = false;
 };
 
 Server::Server(Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
@@ -85,7 +92,7 @@ void Server::Attach(engine::Engine& engine) {
   engine.OnStateChange([inbox = &s.inbox](engine::LoadState state) { inbox->Push(state); });
 }
 
-void Server::Run() {
+bool Server::Run() {
   Impl& s = *impl_;
   TENFOLD_CHECK(s.service.has_value(), "Run before Attach");
   if (s.config.handle_signals) s.loop.OnTermination([&s] { s.BeginDrain(); });
@@ -93,8 +100,13 @@ void Server::Run() {
   if (s.config.load_in_background && !s.config.model.path.empty()) {
     if (Status started = s.service->engine.StartLoad(); !started.ok()) Log(LogLevel::kError, started.error().message);
   }
+  if (s.supervisor.present()) {
+    s.supervisor.Ready();  // requests that come before the model is there are held: clients need not wait
+    s.Beat();
+  }
   s.loop.Run();
   if (s.config.on_progress_end) s.config.on_progress_end();  // a load that still ran
+  return !s.cut_short;
 }
 
 void Server::Shutdown() {
@@ -151,35 +163,48 @@ void Server::Impl::BeginDrain() {
     return EndWork();
   }
   service->draining = true;
+  service->drain_ends_us = NowUs() + config.drain_us;
   host.draining = true;
   Log(LogLevel::kInfo, fmt::format("shutting down: {} requests may finish within {} s", service->generations.size(),
                                    config.drain_us / 1'000'000));
-  service->gate.Close(api::Unavailable("The server is shutting down.", 5));
+  supervisor.Stopping();
   for (Connection* connection : host.open) connection->CloseIfIdle();
-  drain_ends_us = NowUs() + config.drain_us;
   LookAtDrain();
 }
 
 void Server::Impl::EndWork() {
-  drain_ends_us = NowUs();
+  service->drain_ends_us = std::min(service->drain_ends_us, NowUs());  // never later: an engine may not let go
+  cut_short = cut_short || !service->generations.empty();
+  service->gate.Close(api::Unavailable("The server shut down before the model was loaded.", service->RestartSeconds()));
   std::vector<std::shared_ptr<Generation>> all;
   for (const auto& [key, generation] : service->generations) all.push_back(generation);
   for (const auto& generation : all) {
-    generation->Abort(api::Unavailable("The server shut down before the answer was complete.", 5));
+    generation->Abort(
+        api::Unavailable("The server shut down before the answer was complete.", service->RestartSeconds()));
   }
 }
 
 void Server::Impl::LookAtDrain() {
   const int64_t now_us = NowUs();
-  if (!service->generations.empty() && now_us >= drain_ends_us) EndWork();
-  if (service->generations.empty() && flush_ends_us == 0) flush_ends_us = now_us + kFlushUs;
-  // The second bound is for an engine that does not let go of its requests.
-  const bool flushed = flush_ends_us != 0 && (host.open.empty() || now_us >= flush_ends_us);
-  if (flushed || now_us >= drain_ends_us + kFlushUs) {
+  if (!service->generations.empty() && now_us >= service->drain_ends_us) EndWork();
+  // Answered is not sent: a client that reads slowly has until the end of the drain too.
+  const bool answered = service->generations.empty() && host.serving == 0;
+  if (answered && flush_ends_us == 0) flush_ends_us = now_us + kFlushUs;
+  const bool flushed = answered && (host.open.empty() || now_us >= flush_ends_us);
+  if (flushed || now_us >= service->drain_ends_us + kFlushUs) {
     listener.Close();
     return loop.Stop();
   }
   drain_timer.Start(kDrainLookUs, [this] { LookAtDrain(); });
+}
+
+// The watchdog is fed as long as this thread runs and the engine's advances, or has nothing to do: what /livez says.
+void Server::Impl::Beat() {
+  const StatusInput status = service->Status(nullptr);
+  if (supervisor.watchdog_us() > 0 && !IsStuck(status.snapshot, status.stuck_us)) supervisor.Alive();
+  supervisor.Status(StatusLine(status));
+  const int64_t half_us = supervisor.watchdog_us() / 2;
+  heartbeat.Start(half_us > 0 ? std::min(half_us, kStatusUs) : kStatusUs, [this] { Beat(); });
 }
 
 }  // namespace tenfold::server

@@ -25,11 +25,12 @@ class Server {
   std::function<void(const engine::StepStats&)> StepObserver();
   void Attach(engine::Engine& engine);
 
-  // Serves on the calling thread until drained after SIGINT, SIGTERM or Shutdown().
-  void Run();
+  // Serves on the calling thread until drained after SIGINT, SIGTERM or Shutdown(). False: requests were cut short, and
+  // the engine may still be computing a step of theirs.
+  bool Run();
 
-  // As SIGTERM: refuse new work, let what runs finish for Config::drain_us, then end it. A second call ends it at once.
-  // Any thread.
+  // As SIGTERM: refuse new work; let what runs, waits, or is held for the load finish for Config::drain_us, then end
+  // it. A second call ends it at once. Any thread.
   void Shutdown();
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "server/exchange.h"
 
@@ -37,6 +38,7 @@ StatusInput Service::Status(const ModelPtr& model) const {
   input.model = model.get();
   input.held = static_cast<int64_t>(gate.held());
   input.draining = draining;
+  input.stuck_us = config.stuck_us;
   if (template_ != nullptr && !template_model_.expired()) {
     input.chat_template_problem = template_->problem();
     input.chat_template = template_->source();
@@ -49,6 +51,13 @@ int Service::RetryAfterSeconds() const {
   const double parallel = static_cast<double>(std::max<int64_t>(1, s.optimization.parallel));
   const double seconds = metrics.mean_request_s() * static_cast<double>(s.waiting + 1) / parallel;
   return static_cast<int>(std::clamp(std::ceil(seconds), 1.0, 60.0));
+}
+
+int Service::RestartSeconds() const {
+  const engine::Snapshot s = engine.snapshot();
+  const double left_s = std::max(0.0, static_cast<double>(drain_ends_us - NowUs()) * 1e-6);
+  const double running_s = generations.empty() ? 0 : std::min(left_s, std::max(1.0, metrics.mean_request_s()));
+  return static_cast<int>(std::clamp(std::ceil(running_s + s.load_s + 1), 2.0, 60.0));
 }
 
 void Service::Answer(Exchange& exchange, const api::ApiError& error) {

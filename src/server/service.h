@@ -42,6 +42,7 @@ struct Service {
   const CorsPolicy cors;
   GrammarCache grammars;
   bool draining = false;
+  int64_t drain_ends_us = 0;  // while draining: when what still runs is ended
   std::unordered_map<uint64_t, std::shared_ptr<Generation>> generations;
   size_t choices = 0;  // of all generations that are with the engine
   uint64_t last_key = 0;
@@ -53,6 +54,8 @@ struct Service {
   StatusInput Status(const ModelPtr& model) const;
   // Seconds until a place is likely free, from the requests finished so far.
   int RetryAfterSeconds() const;
+  // Seconds until a process started after this one likely answers: what still runs here, and the load.
+  int RestartSeconds() const;
   void Answer(Exchange& exchange, const api::ApiError& error);  // also counts the refusal
 
   // Runs `work` on a preparation thread and `then` with its result here; false when the pool is full. A throw in `work`

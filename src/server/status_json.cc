@@ -106,9 +106,12 @@ HttpResponse HealthResponse(const StatusInput& input) {
   return response;
 }
 
+bool IsStuck(const engine::Snapshot& s, int64_t stuck_us) {
+  return s.work_pending && s.state == LoadState::kReady && s.last_step_age_us > stuck_us;
+}
+
 HttpResponse LiveResponse(const StatusInput& input) {
-  const engine::Snapshot& s = input.snapshot;
-  const bool stuck = s.work_pending && s.state == LoadState::kReady && s.last_step_age_us > kStuckUs;
+  const bool stuck = IsStuck(input.snapshot, input.stuck_us);
   JsonWriter w;
   w.BeginObject().Key("status").String(stuck ? "stuck" : "alive").EndObject();
   return JsonResponse(stuck ? 503 : 200, std::move(w).Take());
@@ -128,6 +131,27 @@ HttpResponse ReadyResponse(const StatusInput& input) {
     response.headers.emplace_back("Retry-After", fmt::format("{}", after));
   }
   return response;
+}
+
+std::string StatusLine(const StatusInput& input) {
+  const engine::Snapshot& s = input.snapshot;
+  const int64_t waiting = s.waiting + input.held;
+  if (IsStuck(s, input.stuck_us)) {
+    return fmt::format("stuck: no step for {:.0f} s, {} running, {} waiting", Seconds(s.last_step_age_us), s.running,
+                       waiting);
+  }
+  if (input.draining) return fmt::format("shutting down: {} running, {} waiting", s.running, waiting);
+  switch (s.state) {
+    case LoadState::kNotLoaded:
+      return input.served.path.empty() ? "no model is configured" : "the model is not loaded";
+    case LoadState::kLoading:
+      return fmt::format("loading: {} {:.0f} %", s.stage, s.progress * 100);
+    case LoadState::kReady:
+      return fmt::format("ready: {} running, {} waiting", s.running, waiting);
+    case LoadState::kError:
+      break;
+  }
+  return "the model could not be loaded: " + s.error;
 }
 
 std::string ModelJson(const StatusInput& input) {

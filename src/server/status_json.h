@@ -30,6 +30,7 @@ struct StatusInput {
   const engine::ModelInfo* model = nullptr;  // null when not ready
   int64_t held = 0;                          // requests that wait for the load
   bool draining = false;
+  int64_t stuck_us = 0;                 // no step for longer than this, with work waiting: the loop counts as stuck
   std::string chat_template{};          // the one that is used
   std::string chat_template_problem{};  // why conversations are refused, "" when they are not
 };
@@ -44,8 +45,13 @@ std::string PropsJson(const StatusInput& input);        // llama-server's /props
 // hold a slot is told by their number and their progress: the engine starts them in order. No text of anybody's.
 std::string SlotsJson(const StatusInput& input, std::vector<SlotState> unfinished);
 
-// With work waiting and no step for this long, the loop counts as stuck. A step of a large model on few cores can
-// take several seconds; nothing honest takes a minute.
+// Whether the engine's loop has stopped advancing though it has something to compute. Never while idle or loading.
+bool IsStuck(const engine::Snapshot& snapshot, int64_t stuck_us);
+
+// The line a service manager shows: "ready: 3 running, 0 waiting".
+std::string StatusLine(const StatusInput& input);
+
+// The usual stuck_us. A step of a large model on few cores can take several seconds; nothing honest takes a minute.
 inline constexpr int64_t kStuckUs = 60'000'000;
 
 inline constexpr std::string_view kVersion = "0.1.0";

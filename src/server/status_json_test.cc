@@ -12,6 +12,7 @@ StatusInput Input(engine::LoadState state) {
   StatusInput input;
   input.snapshot.state = state;
   input.served = {"m", "/models/m.gguf"};
+  input.stuck_us = kStuckUs;
   return input;
 }
 

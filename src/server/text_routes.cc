@@ -8,6 +8,7 @@
 
 #include "api/json_writer.h"
 #include "api/text_request.h"
+#include "server/admission.h"
 #include "server/prepare.h"
 
 namespace tenfold::server {
@@ -56,6 +57,7 @@ api::Parsed<std::string> ApplyTemplate(const Loaded& loaded, const std::string& 
 
 // Waits for the model, does `work` on the pool, answers. A client that went away is noticed when the answer is written.
 void Handle(Service& service, std::shared_ptr<Exchange> exchange, Work work) {
+  if (const auto refusal = RefuseWhileDraining(service)) return service.Answer(*exchange, *refusal);
   auto body = std::make_shared<const std::string>(std::move(exchange->request().body));
   service.gate.Enter(body->size(), [&service, exchange, body, work = std::move(work)](api::Parsed<ModelPtr> model) {
     if (exchange->gone()) return;
@@ -69,9 +71,7 @@ void Handle(Service& service, std::shared_ptr<Exchange> exchange, Work work) {
             service.Answer(*exchange, json.error());
           }
         });
-    if (!posted) {
-      service.Answer(*exchange, api::Overloaded("Too many requests are being prepared.", service.RetryAfterSeconds()));
-    }
+    if (!posted) service.Answer(*exchange, PreparationFull(service));
   });
 }
 

@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Stop, restart and supervision: SIGTERM drains, a second signal ends, and a service manager hears the truth.
+
+The loop is made stuck for real: ptrace stops every thread but the one that serves HTTP, in the shipped binary.
+"""
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+import unittest
+
+import harness
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+WALL = 0x40000000  # __WALL: threads too
+
+
+def ask(index, tokens):
+    return {"prompt": [index + 1, 7 * index + 3, 50 - index], "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+
+
+def text_of(chunks):
+    return "".join(chunk["choices"][0]["text"] for chunk in chunks if chunk["choices"])
+
+
+class Manager:
+    """A service manager's socket; keeps what came and when."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.heard = []
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self):
+        while True:
+            try:
+                self.heard.append((time.monotonic(), self.socket.recv(4096).decode()))
+            except OSError:
+                return
+
+    def said(self, begin, since=0.0):
+        return [line for when, line in list(self.heard) if when >= since and line.startswith(begin)]
+
+
+class StoppedThreads:
+    """Stops all threads of a process but its first, and lets them go again."""
+
+    def __init__(self, pid):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.tids = [int(tid) for tid in os.listdir(f"/proc/{pid}/task") if int(tid) != pid]
+
+    def call(self, request, tid):
+        if self.libc.ptrace(ctypes.c_long(request), ctypes.c_long(tid), None, None) != 0:
+            return ctypes.get_errno()
+        return 0
+
+    def __enter__(self):
+        for index, tid in enumerate(self.tids):
+            error = self.call(PTRACE_SEIZE, tid)
+            if error:
+                self.tids = self.tids[:index]
+                self.__exit__()
+                raise unittest.SkipTest(f"this machine does not let a test stop threads of its child: {os.strerror(error)}")
+            self.call(PTRACE_INTERRUPT, tid)
+            os.waitpid(tid, WALL)
+        return self
+
+    def __exit__(self, *_):
+        for tid in self.tids:
+            if self.call(PTRACE_DETACH, tid):  # it has died meanwhile: whoever traces it must bury it
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(tid, WALL | os.WNOHANG)
+
+
+class DrainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="tenfold-drain-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.model = harness.make_model(cls.folder, "tiny-qwen3", "--types", "q8_0", "--seed", "5")
+
+    def test_ten_streams_are_whole(self):
+        """SIGTERM in the middle of ten streams: ten whole answers, the same as alone; a late request hears 503; exit 0."""
+        tokens = 400
+        with harness.ready_server(self.model, "--exact", "-np", "6") as server:  # four of them wait at first
+            alone = [text_of(harness.stream_all(server.port, "/v1/completions", ask(i, tokens))) for i in range(10)]
+            begun, ended = threading.Semaphore(0), []
+            late = {}
+
+            def stream(index):
+                with harness.stream(server.port, "/v1/completions", ask(index, tokens)) as (response, events):
+                    self.assertEqual(response.status, 200)
+                    chunks = []
+                    for data in events:
+                        if data == "[DONE]":
+                            ended.append(index)
+                            return chunks
+                        chunks.append(json.loads(data))
+                        if len(chunks) == 5:
+                            begun.release()
+                    raise AssertionError(f"stream {index} ended after {len(chunks)} chunks: {chunks[-1:]}")
+
+            def stop():
+                for _ in range(6):
+                    begun.acquire()
+                server.process.send_signal(signal.SIGTERM)
+                harness.wait_until(lambda: "shutting down" in server.log_text(), 5, "the drain begins")
+                late["ended before"] = len(ended)
+                late["answer"] = harness.post(server.port, "/v1/completions", ask(0, 1))
+                late["tokenize"] = harness.post(server.port, "/tokenize", {"content": "a"}).status
+                late["readyz"] = harness.get(server.port, "/readyz").status
+                late["livez"] = harness.get(server.port, "/livez").status
+                return None
+            answers = harness.in_parallel([*[lambda i=i: stream(i) for i in range(10)], stop])[:10]
+            self.assertEqual(server.process.wait(30), 0, server.log_text())
+            self.assertLess(late["ended before"], 10, "the signal came too late to prove anything")
+            print(f"signal with {10 - late['ended before']} of 10 streams under way")
+            for index, chunks in enumerate(answers):
+                self.assertEqual(text_of(chunks), alone[index], f"stream {index}")
+                self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "length")
+            self.assertEqual(late["answer"].status, 503)
+            self.assertEqual(late["answer"].json()["error"]["type"], "service_unavailable_error")
+            self.assertGreaterEqual(int(late["answer"].headers["Retry-After"]), 1)
+            self.assertEqual((late["tokenize"], late["readyz"], late["livez"]), (503, 503, 200))
+
+    def test_what_is_held_for_the_load_is_answered(self):
+        model = harness.make_model(self.folder, "tiny-qwen3-realvocab", "--types", "q4_k_m")
+        with harness.Server(model) as server:
+            server.first_answer()
+            answer = {}
+
+            def held():
+                answer["it"] = harness.post(server.port, "/v1/completions", ask(1, 8))
+
+            def stop():
+                harness.wait_until(lambda: server.health()["queue_depth"] == 1, 20, "the request is held")
+                self.assertEqual(server.health()["status"], "loading", "it must be held by the load")
+                server.process.send_signal(signal.SIGTERM)
+            harness.in_parallel([held, stop])
+            self.assertEqual(answer["it"].status, 200, answer["it"].body)
+            self.assertEqual(server.process.wait(30), 0, server.log_text())
+
+    def test_the_limit_ends_what_is_left_with_an_error(self):
+        with harness.ready_server(self.model, "--drain-seconds", "1", "-c", "32768") as server:
+            with harness.stream(server.port, "/v1/completions", ask(0, 30000)) as (_, events):
+                next(events)
+                begin = time.monotonic()
+                server.process.send_signal(signal.SIGTERM)
+                rest = list(events)
+                took = time.monotonic() - begin
+            error = json.loads(rest[-1])["error"]
+            self.assertEqual(error["type"], "service_unavailable_error")
+            self.assertGreater(len(rest), 2, "it ran on until the limit")
+            self.assertTrue(0.9 < took < 5, took)
+            self.assertEqual(server.process.wait(5), 0, server.log_text())
+
+    def test_a_second_signal_ends_at_once(self):
+        with harness.ready_server(self.model, "--drain-seconds", "600", "-c", "32768") as server:
+            with harness.stream(server.port, "/v1/completions", ask(0, 30000)) as (_, events):
+                next(events)
+                server.process.send_signal(signal.SIGTERM)
+                harness.wait_until(lambda: "shutting down" in server.log_text(), 5, "the drain begins")
+                begin = time.monotonic()
+                server.process.send_signal(signal.SIGTERM)
+                rest = list(events)
+                self.assertEqual(json.loads(rest[-1])["error"]["type"], "service_unavailable_error")
+                self.assertEqual(server.process.wait(5), 0, server.log_text())
+                self.assertLess(time.monotonic() - begin, 2)
+
+    def test_the_manager_hears_ready_status_and_stopping(self):
+        manager = Manager(self.folder)
+        self.addCleanup(os.unlink, manager.path)
+        with harness.ready_server(self.model, environment={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}) as server:
+            harness.wait_until(lambda: len(manager.said("WATCHDOG=1")) >= 5, 10, "an idle server feeds the watchdog")
+            harness.wait_until(lambda: manager.said("STATUS=ready: 0 running"), 10, "the status")
+            self.assertEqual(len(manager.said("READY=1")), 1)
+            self.assertFalse(manager.said("STOPPING=1"))
+            self.assertEqual(server.stop(), 0)
+            harness.wait_until(lambda: manager.said("STOPPING=1"), 5, "stopping")
+
+    def test_a_stuck_loop_starves_the_watchdog(self):
+        manager = Manager(self.folder)
+        self.addCleanup(os.unlink, manager.path)
+        environment = {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"}
+        with harness.ready_server(self.model, "--stuck-seconds", "1", "-c", "32768", environment=environment) as server:
+            live = lambda: harness.get(server.port, "/livez").status
+            with StoppedThreads(server.process.pid):
+                time.sleep(1.5)
+                self.assertEqual(live(), 200, "a loop that stands still with nothing to do is idle, not stuck")
+            with harness.stream(server.port, "/v1/completions", ask(0, 30000)) as (_, events):
+                next(events)
+                with StoppedThreads(server.process.pid):
+                    harness.wait_until(lambda: live() == 503, 10, "/livez notices")
+                    stuck = time.monotonic()
+                    time.sleep(1.2)
+                    self.assertEqual(manager.said("WATCHDOG=1", stuck + 0.1), [])
+                    self.assertTrue(manager.said("STATUS=stuck", stuck - 1), manager.heard[-3:])
+                    self.assertEqual(harness.get(server.port, "/health").status, 200)
+                harness.wait_until(lambda: live() == 200, 10, "the loop goes on")
+                resumed = time.monotonic()
+                harness.wait_until(lambda: manager.said("WATCHDOG=1", resumed), 10, "and the watchdog is fed")
+
+    def test_a_stuck_loop_does_not_hold_the_exit(self):
+        """The drain's limit ends the process even where the engine never lets go of its requests."""
+        with harness.ready_server(self.model, "--drain-seconds", "1", "-c", "32768") as server:
+            with harness.stream(server.port, "/v1/completions", ask(0, 30000)) as (_, events):
+                next(events)
+                stopped = StoppedThreads(server.process.pid)
+                with stopped:
+                    server.process.send_signal(signal.SIGTERM)
+                    self.assertEqual(json.loads(list(events)[-1])["error"]["type"], "service_unavailable_error")
+                    harness.wait_until(lambda: "stopped" in server.log_text().splitlines()[-1], 10, "the I/O thread is done")
+                self.assertEqual(server.process.wait(5), 0, server.log_text())
+
+
+if __name__ == "__main__":
+    harness.main()
