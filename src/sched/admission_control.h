@@ -1,0 +1,102 @@
+// Whether a request with a deadline can be answered in time, decided when it arrives.
+//
+// A request is admitted when a replay of everything that is there, with it served in its fair turn, ends it before its
+// deadline, and ends nobody else's after theirs who would have been in time without it. What is not admitted hears so
+// at once, with the time after which asking again should succeed: for a while that place is kept for it, which is what
+// makes the promise worth something when twice as many ask as can be served. Requests without a deadline are always
+// admitted; their number is bounded elsewhere.
+//
+// Predictions are corrected by the ratio of what happened to what was predicted, as learnt so far, and a margin is
+// kept. Deterministic: the clock is the caller's. Not thread safe.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "sched/fair_queue.h"
+#include "sched/forecast.h"
+
+namespace tenfold::sched {
+
+inline constexpr double kNoDeadline = std::numeric_limits<double>::infinity();
+
+// A request that has been admitted and has not ended. Times in ms of the caller's clock.
+struct Admitted {
+  SeqId seq = 0;
+  TenantId tenant = 0;
+  Work work;
+  double deadline_ms = kNoDeadline;
+};
+
+// Everything that is there. waiting: in the order in which they will be served.
+struct Backlog {
+  std::vector<Admitted> running;  // oldest first
+  std::vector<Admitted> waiting;
+  // Where a newcomer of the tenant would stand among `waiting`: how many come before it.
+  int64_t place = 0;
+};
+
+struct Ask {
+  TenantId tenant = 0;
+  uint64_t fingerprint = 0;  // the same for the same request asked again
+  Work work;
+  double deadline_ms = kNoDeadline;
+};
+
+struct Verdict {
+  bool admitted = true;
+  double first_token_ms = 0;  // predicted, from now
+  double done_ms = 0;         // predicted, from now
+  double retry_after_ms = 0;  // refused only: ask again after this time
+  bool ever = true;           // false: too long for its deadline on an idle machine too; asking again will not help
+};
+
+class AdmissionControl {
+ public:
+  explicit AdmissionControl(Service service) : service_(service) {}
+
+  // `step_ms` is the cost model as it is now. O(requests + reservations), some tens of microseconds.
+  Verdict Decide(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms);
+  // An admitted request ended by itself after `actual_ms`; `predicted_ms` is what its verdict said.
+  void Observe(double predicted_ms, double actual_ms);
+  // Mixed steps' budget may change as the cost model learns.
+  void SetService(const Service& service) { service_ = service; }
+
+  double correction() const { return correction_; }
+  int64_t reservations() const { return static_cast<int64_t>(reserved_.size()); }
+
+  // Kept free of a deadline's time: predictions are good to about this.
+  static constexpr double kMargin = 0.1;
+  static constexpr int64_t kMostReservations = 512;
+  // A place is kept for this long after the time at which its owner was told to ask again.
+  static constexpr double kGraceMs = 2000;
+
+ private:
+  struct Reservation {
+    uint64_t fingerprint;
+    TenantId tenant;
+    Work work;
+    double due_ms;
+  };
+  struct Outcome {
+    double first_token_ms = 0;
+    double done_ms = 0;
+    double harmed_until_ms = 0;  // when the last of those whom it would make late is done; 0: it harms nobody
+  };
+  Outcome Try(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms, size_t reserved) const;
+  std::vector<Work> Tail(const Backlog& backlog) const;
+  void Learn(const Work& work);
+  double HarmedUntil(const Backlog& backlog, const Forecast& with, const Forecast& without, size_t place,
+                     double now_ms) const;
+  void Reserve(const Ask& ask, double due_ms);
+
+  Service service_;
+  std::deque<Reservation> reserved_;  // in order of due_ms
+  double correction_ = 1;
+  Work typical_;  // of those that asked
+};
+
+}  // namespace tenfold::sched

@@ -1,0 +1,120 @@
+#include "sched/forecast.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/check.h"
+
+namespace tenfold::sched {
+namespace {
+
+class Replayer {
+ public:
+  Replayer(std::span<const Work> running, std::span<const Work> waiting, const Service& service,
+           const StepTime& step_ms)
+      : service_(service), step_ms_(step_ms), work_(running.begin(), running.end()) {
+    work_.insert(work_.end(), waiting.begin(), waiting.end());
+    forecast_.first_token_ms.assign(work_.size(), 0);
+    forecast_.done_ms.assign(work_.size(), 0);
+    while (next_ < running.size()) Start(next_++);
+  }
+
+  Forecast Run() {
+    for (;;) {
+      while (next_ < work_.size() && std::ssize(active_) < service_.max_running) Start(next_++);
+      if (active_.empty()) return std::move(forecast_);
+      Stride();
+    }
+  }
+
+ private:
+  void Start(size_t i) {
+    if (work_[i].prompt_left <= 0 && work_[i].answer_left <= 0) {
+      forecast_.first_token_ms[i] = forecast_.done_ms[i] = now_ms_;
+    } else {
+      active_.push_back(i);
+    }
+  }
+
+  // As many equal steps as there are before something ends.
+  void Stride() {
+    StepCost cost;
+    int64_t steps = INT64_MAX;
+    for (const size_t i : active_) {
+      if (work_[i].prompt_left > 0) continue;
+      cost.AddRow(work_[i].context, 1);
+      steps = std::min(steps, work_[i].answer_left);
+    }
+    SharePrompts(cost.decode_rows, &steps);
+    // In the middle of the stride everybody's context has grown by half of it.
+    const int64_t half = (steps - 1) / 2;
+    cost.decode_context_reads += cost.decode_rows * half;
+    for (size_t a = 0; a < active_.size(); ++a) {
+      if (share_[a] > 0) AddPrompt(work_[active_[a]].context + share_[a] * half, share_[a], &cost);
+    }
+    now_ms_ += static_cast<double>(steps) * std::max(0.0, step_ms_(cost));
+    Advance(steps);
+  }
+
+  // A prompt's part is a prompt's part even if it is one token.
+  static void AddPrompt(int64_t context, int64_t tokens, StepCost* cost) {
+    cost->prompt_tokens += tokens;
+    cost->prompt_context_reads += tokens * (context + tokens / 2);
+  }
+
+  // The prompts' part of each of the next steps, oldest first as the scheduler does.
+  void SharePrompts(int64_t answers, int64_t* steps) {
+    int64_t budget = service_.max_step_tokens - answers;
+    if (answers > 0) budget = std::min(budget, service_.prompt_tokens_beside_answers);
+    budget = std::max<int64_t>(budget, 1);
+    share_.assign(active_.size(), 0);
+    for (size_t a = 0; a < active_.size() && budget > 0; ++a) {
+      const int64_t left = work_[active_[a]].prompt_left;
+      if (left <= 0) continue;
+      share_[a] = std::min(left, budget);
+      budget -= share_[a];
+      // A prompt that shares its step with the next one ends in it; a long one takes whole steps until its last.
+      *steps = std::min(*steps, std::max<int64_t>(1, left / share_[a]));
+    }
+  }
+
+  void Advance(int64_t steps) {
+    for (size_t a = 0; a < active_.size(); ++a) {
+      const size_t i = active_[a];
+      Work& w = work_[i];
+      if (w.prompt_left > 0) {
+        const int64_t computed = std::min(w.prompt_left, share_[a] * steps);
+        w.prompt_left -= computed;
+        w.context += computed;
+        if (share_[a] == 0 || w.prompt_left > 0) continue;
+        forecast_.first_token_ms[i] = now_ms_;  // the step that ends a prompt draws the first token
+        w.answer_left -= 1;
+      } else {
+        if (forecast_.first_token_ms[i] == 0) forecast_.first_token_ms[i] = now_ms_;
+        w.answer_left -= steps;
+        w.context += steps;
+      }
+      if (w.answer_left <= 0) forecast_.done_ms[i] = now_ms_;
+    }
+    std::erase_if(active_, [&](size_t i) { return work_[i].prompt_left <= 0 && work_[i].answer_left <= 0; });
+  }
+
+  const Service& service_;
+  const StepTime& step_ms_;
+  std::vector<Work> work_;
+  std::vector<size_t> active_;  // oldest first
+  std::vector<int64_t> share_;  // of active_'s prompts in the next steps
+  size_t next_ = 0;             // the first that has not started
+  double now_ms_ = 0;
+  Forecast forecast_;
+};
+
+}  // namespace
+
+Forecast Replay(std::span<const Work> running, std::span<const Work> waiting, const Service& service,
+                const StepTime& step_ms) {
+  TENFOLD_CHECK(service.max_running >= 1 && service.max_step_tokens >= 1, "a service that serves nobody");
+  return Replayer(running, waiting, service, step_ms).Run();
+}
+
+}  // namespace tenfold::sched
