@@ -1,10 +1,11 @@
-// Attention over pages: decode (one token, 4 query heads per KV head) as bytes of K and V read per second, prefill (16
-// and 32 tokens) as multiply-adds per second, beside what the machine can do at all: the kernel list's peak loops and
-// a plain read of the same memory.
+// Attention over pages: decode (one token, 8 KV heads of 4 query heads) as bytes of K and V read per second, prefill
+// (16 and 32 tokens, one KV head) as multiply-adds per second, beside what the machine can do at all: the kernel list's
+// peak loops and a plain read of the same memory.
 //
 //   attention_bench [--benchmark_filter=...]
 //
-// The pool is larger than the last-level cache and the pages are shuffled, as after hours of serving.
+// The pool is larger than the last-level cache. Its pages are taken in order, as by the first requests of a server;
+// "shuffled": at random, as after hours of serving; "cached": the same few over and over.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -24,6 +25,7 @@ namespace {
 
 constexpr int64_t kHeadDim = 128;
 constexpr int64_t kHeads = 4;
+constexpr int64_t kKvHeads = 8;
 constexpr size_t kPoolBytes = size_t{512} << 20;
 
 // One pool for all benchmarks, filled with small finite halves.
@@ -38,35 +40,50 @@ uint8_t* Pool() {
   return buffer->data();
 }
 
-std::vector<int32_t> ShuffledPages() {
-  std::vector<int32_t> ids(kPoolBytes / KvPageBytes(kHeadDim));
+enum class Order { kRising, kShuffled, kCached };
+
+std::vector<int32_t> PageIds(Order order) {
+  std::vector<int32_t> ids(kPoolBytes / (kKvHeads * KvPageBytes(kHeadDim)));
   std::iota(ids.begin(), ids.end(), 0);
-  std::shuffle(ids.begin(), ids.end(), std::mt19937(2));
+  if (order == Order::kShuffled) std::shuffle(ids.begin(), ids.end(), std::mt19937(2));
+  if (order == Order::kCached) {
+    for (int32_t& id : ids) id %= 4;
+  }
   return ids;
 }
 
-void RunAttend(benchmark::State& state, Isa isa, int64_t length, int64_t n_tokens) {
-  uint8_t* const pool = Pool();
-  const std::vector<int32_t> ids = ShuffledPages();
-  const int64_t pages_used = (length + kPageTokens - 1) / kPageTokens;
-  std::vector<float> q(n_tokens * kHeads * kHeadDim, 0.05f);
+void RunAttend(benchmark::State& state, Isa isa, Order order, int64_t length, int64_t n_tokens) {
+  const std::vector<int32_t> ids = PageIds(order);
+  AttendItem item;
+  item.first_position = length - n_tokens;
+  item.n_tokens = n_tokens;
+  item.kv_heads = n_tokens == 1 ? kKvHeads : 1;
+  item.n_heads = kHeads;
+  item.head_dim = kHeadDim;
+  item.scale = 0.088f;
+  item.q_stride = item.out_stride = kKvHeads * kHeads * kHeadDim;
+  const std::vector<float> q(n_tokens * item.q_stride, 0.05f);
   std::vector<float> out(q.size());
-  std::vector<uint8_t> memory(AttendScratchBytes(n_tokens, kHeads, kHeadDim) + 64);
+  item.q = q.data();
+  item.out = out.data();
+  const auto pages_used = static_cast<size_t>((length + kPageTokens - 1) / kPageTokens);
+  const size_t page_bytes = kKvHeads * KvPageBytes(kHeadDim);
+  std::vector<uint8_t> memory(AttendScratchBytes(item) + 64);
   uint8_t* const scratch = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
   size_t first_page = 0;
+  item.pages = {Pool(), page_bytes, KvPageBytes(kHeadDim), {}};
   const CycleClock clock;
   for (auto _ : state) {
     if (first_page + pages_used > ids.size()) first_page = 0;
-    const KvPages pages{pool, KvPageBytes(kHeadDim), {ids.data() + first_page, static_cast<size_t>(pages_used)}};
-    Attend(isa, pages, length - n_tokens, n_tokens, kHeads, kHeadDim, 0.088f, q.data(), kHeads * kHeadDim, out.data(),
-           kHeads * kHeadDim, scratch);
+    item.pages.page_ids = {ids.data() + first_page, pages_used};
+    Attend(isa, item, scratch);
     first_page += pages_used;
     benchmark::DoNotOptimize(out.data());
   }
   const auto runs = static_cast<double>(state.iterations());
   const double positions = static_cast<double>(length) - static_cast<double>(n_tokens - 1) / 2;  // mean per token
-  const double bytes = static_cast<double>(length * kHeadDim * 4);
-  const double macs = positions * static_cast<double>(n_tokens * kHeads * kHeadDim * 2);
+  const double bytes = static_cast<double>(item.kv_heads * length * kHeadDim * 4);
+  const double macs = positions * static_cast<double>(n_tokens * item.kv_heads * kHeads * kHeadDim * 2);
   clock.Report(state, runs * macs, runs * bytes);
 }
 
@@ -95,12 +112,16 @@ void RegisterAll() {
                                    [=](benchmark::State& state) { RunPeak(state, loop); });
     }
     for (const int64_t length : {512, 4096}) {
-      benchmark::RegisterBenchmark(("decode/" + name + "/" + std::to_string(length)).c_str(),
-                                   [=](benchmark::State& state) { RunAttend(state, isa, length, 1); });
+      const std::string tail = name + "/" + std::to_string(length);
+      const auto add = [&](const std::string& title, Order order, int64_t n_tokens) {
+        benchmark::RegisterBenchmark(title.c_str(),
+                                     [=](benchmark::State& state) { RunAttend(state, isa, order, length, n_tokens); });
+      };
+      add("decode/" + tail, Order::kRising, 1);
+      add("decode_shuffled/" + tail, Order::kShuffled, 1);
+      add("decode_cached/" + tail, Order::kCached, 1);
       for (const int64_t n_tokens : {16, 32}) {
-        benchmark::RegisterBenchmark(
-            ("prefill/" + name + "/" + std::to_string(length) + "/" + std::to_string(n_tokens)).c_str(),
-            [=](benchmark::State& state) { RunAttend(state, isa, length, n_tokens); });
+        add("prefill/" + tail + "/" + std::to_string(n_tokens), Order::kShuffled, n_tokens);
       }
     }
   }

@@ -1,21 +1,29 @@
 // Attention over pages on register tiles, written once over a vector type Vec and compiled in each ISA folder.
 //
-// Per block of 64 positions: (1) scores of every query row, positions in lanes, the query element broadcast, so that no
-// horizontal sum is needed; (2) running softmax of each row; (3) numerators times V, dimensions in lanes. A tile is
-// some rows by some registers of positions (1) or dimensions (3); each K or V register is loaded once per tile. When
-// the item has more rows than one tile, the block is converted from half to float once and all tiles read that.
+// Per block of 64 positions and KV head: (1) scores of every query row, positions in lanes, the query element
+// broadcast, so that no horizontal sum is needed; (2) running softmax of each row; (3) numerators times V, dimensions
+// in lanes. A tile is some rows by some registers of positions (1) or dimensions (3); each K or V register is loaded
+// and converted once per tile.
 //
 // Why a row's bits cannot depend on its neighbours: a row's score is one chain of multiply-adds in order of dimension,
-// its sums are chains in order of position, and blocks start at multiples of 64. Tiling only interleaves the chains.
-// Positions that a row does not see are replaced before the maximum is taken, and their V is never multiplied.
+// its sums are chains in order of position, blocks start at multiples of 64, and chunks, whose states are merged in
+// order of position, at multiples of chunk_tokens. Tiling only interleaves the chains; splitting an item at chunks
+// only says where a state is kept. Positions that a row does not see are replaced before the maximum is taken, and
+// their V is never multiplied.
 //
-// Prefetching: pages lie anywhere, 4 KiB apart or more, where no hardware prefetcher follows. While a stretch of a
-// block's K is read, the same stretch of its V is fetched, and with V the K of the next block: 16 KiB ahead at head_dim
-// 128. Decoding at a context of 4096 from memory: 14.7 GB/s without, 22.5 with (one Zen 5 core that reads 34).
+// Prefetching: while a head's K and V are read, those of the next head (of the next block's first after the last) are
+// asked into the second-level cache, 32 KiB ahead at head_dim 128. It must be that cache: a core has some 24 misses of
+// the first level at a time, which is 12 GB/s from memory however early they begin, and prefetches into the first level
+// are among them. Decoding at a context of 4096, one Zen 4 core that reads 34 GB/s in a row: 12.8 GB/s without, 12.6
+// into the first level, 20.8 into the second; the hardware's own prefetchers do not follow four pages at once.
+// Converting a block to floats once, for the many rows of a prompt, was slower than converting in every tile: a block
+// of floats is as large as the first-level cache, and a conversion from memory takes no multiplier (Zen 4: 12.8
+// multiply-adds a cycle against 13.3 without).
 //
 // Include after a vec.h that defines Vec; everything has internal linkage.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/float_kernels.h"
@@ -37,25 +45,19 @@ inline int64_t TileRows(int64_t left) {
   return left >= 2 * kMaxTileRows ? kMaxTileRows : (left + 1) / 2;
 }
 
-// Pages of one block, K or V, in the element type the tiles read: half, or float once converted. ahead[i] is what to
-// prefetch while reading half page i: a page of the same size, or page i itself when nothing follows.
-template <class T>
+// K or V of the pages of one block.
 struct BlockPages {
-  const T* at[kBlockPages];
-  const uint16_t* ahead[kBlockPages];
+  const uint16_t* at[kBlockPages];
+  ptrdiff_t ahead[kBlockPages];  // from there to what is read after it, in halves
 };
 
-// Fetches what lies in `ahead` where p lies in `page`.
-inline void PrefetchAlike(const uint16_t* p, const uint16_t* page, const uint16_t* ahead) {
-  __builtin_prefetch(ahead + (p - page));
-}
-inline void PrefetchAlike(const float*, const float*, const uint16_t*) {}  // done while converting
+inline void PrefetchToSecondLevel(const uint16_t* p) { __builtin_prefetch(p, 0, 2); }
 
 // scores[r][16 i + j] = query[r] . K[page i][:, j] for R rows and P pages from first_page.
 // query (R, head_dim), scores (R, kBlockTokens).
-template <int R, int P, class T>
-void ScoreTile(const float* query, const BlockPages<T>& pages, int64_t first_page, int64_t head_dim, float* scores) {
-  const T* const* const k = pages.at + first_page;
+template <int R, int P>
+void ScoreTile(const float* query, const BlockPages& pages, int64_t first_page, int64_t head_dim, float* scores) {
+  const uint16_t* const* const k = pages.at + first_page;
   constexpr int kPerPage = kPage / Vec::kLanes;
   constexpr int kRegisters = P * kPerPage;
   Vec::F sum[R][kRegisters];
@@ -72,7 +74,7 @@ void ScoreTile(const float* query, const BlockPages<T>& pages, int64_t first_pag
     }
     if (d % 2 == 0) {  // two rows of 16 halves are a cache line
       TENFOLD_UNROLL
-      for (int i = 0; i < P; ++i) PrefetchAlike(k[i] + d * kPage, k[i], pages.ahead[first_page + i]);
+      for (int i = 0; i < P; ++i) PrefetchToSecondLevel(k[i] + d * kPage + pages.ahead[first_page + i]);
     }
     TENFOLD_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -92,8 +94,8 @@ void ScoreTile(const float* query, const BlockPages<T>& pages, int64_t first_pag
 
 // acc[r][c] = acc[r][c] * rescale[r] + sum over positions j in [begin, end) of weights[r][j] * V[j][c], for R rows and
 // N registers of columns from `column`; kPart: the last register holds fewer than its lanes.
-template <int R, int N, bool kPart, class T>
-void ValueTile(const float* weights, const BlockPages<T>& pages, int64_t head_dim, int64_t column, int64_t begin,
+template <int R, int N, bool kPart>
+void ValueTile(const float* weights, const BlockPages& pages, int64_t head_dim, int64_t column, int64_t begin,
                int64_t end, const float* rescale, float* acc, int64_t acc_stride) {
   Vec::F sum[R][N];
   TENFOLD_UNROLL
@@ -105,10 +107,11 @@ void ValueTile(const float* weights, const BlockPages<T>& pages, int64_t head_di
     }
   }
   for (int64_t j = begin; j < end; ++j) {
-    const T* const page = pages.at[j / kPage];
-    const T* const row = page + (j % kPage) * head_dim + column;
+    const uint16_t* const row = pages.at[j / kPage] + (j % kPage) * head_dim + column;
     TENFOLD_UNROLL
-    for (int i = 0; i < N * Vec::kLanes * 2; i += 64) PrefetchAlike(row + i / 2, page, pages.ahead[j / kPage]);
+    for (int i = 0; i < N * Vec::kLanes * 2; i += 64) {
+      PrefetchToSecondLevel(row + i / 2 + pages.ahead[j / kPage]);
+    }
     Vec::F value[N];
     TENFOLD_UNROLL
     for (int i = 0; i < N; ++i) {
@@ -130,8 +133,8 @@ void ValueTile(const float* weights, const BlockPages<T>& pages, int64_t head_di
 }
 
 // Scores of R rows against the first n_pages pages of the block.
-template <int R, class T>
-void ScoreRows(const float* query, const BlockPages<T>& pages, int64_t n_pages, int64_t head_dim, float* scores) {
+template <int R>
+void ScoreRows(const float* query, const BlockPages& pages, int64_t n_pages, int64_t head_dim, float* scores) {
   constexpr int kPages = Vec::PagesPerTile(R);
   int64_t page = 0;
   for (; page + kPages <= n_pages; page += kPages) {
@@ -141,8 +144,8 @@ void ScoreRows(const float* query, const BlockPages<T>& pages, int64_t n_pages, 
 }
 
 // ValueTile over all the columns.
-template <int R, class T>
-void ValueRows(const float* weights, const BlockPages<T>& pages, int64_t head_dim, int64_t begin, int64_t end,
+template <int R>
+void ValueRows(const float* weights, const BlockPages& pages, int64_t head_dim, int64_t begin, int64_t end,
                const float* rescale, float* acc, int64_t acc_stride) {
   constexpr int kColumns = Vec::ColumnsPerTile(R);
   int64_t c = 0;
@@ -206,121 +209,152 @@ void SoftmaxRow(int64_t visible, float* scores, float* max, float* sum, float* r
   Vec::Store(sum, total);
 }
 
-// Converts n_pages pages of 16 * head_dim halves to floats, one after another in `buffer`.
-BlockPages<float> ConvertPages(const BlockPages<uint16_t>& from, int64_t n_pages, int64_t head_dim, float* buffer) {
-  BlockPages<float> to = {};
-  const int64_t n = kPage * head_dim;
-  for (int64_t page = 0; page < n_pages; ++page) {
-    float* const dst = buffer + page * n;
-    const uint16_t* const src = from.at[page];
-    for (int64_t i = 0; i < n; i += 32) {  // a cache line of halves; n is a multiple of 128
-      PrefetchAlike(src + i, src, from.ahead[page]);
-      for (int64_t j = i; j < i + 32; j += Vec::kLanes) Vec::Store(dst + j, Vec::Load(src + j));
-    }
-    to.at[page] = dst;
-  }
-  return to;
-}
-
-// The part of the item that one block concerns.
+// What one block and one KV head of an item concern.
 struct Block {
   int64_t begin;      // first position
-  int64_t first_row;  // rows before it see nothing of the block
+  int64_t first_row;  // of the KV head's rows; those before it see nothing of the block
   int64_t end_row;
   int64_t n_pages;  // pages of the block that any row sees
+  const float* query;
+  AttendState state;
 };
+
+// The first of a KV head's rows that sees position `begin`.
+inline int64_t FirstRow(const AttendTask& t, int64_t begin) { return Max(0, begin - t.first_position) * t.n_heads; }
+
+inline AttendState StateAt(const AttendTask& t, const AttendState& s, int64_t row) {
+  return {s.acc + row * t.acc_stride, s.max + row, s.sum + row * 16};
+}
 
 // Positions of the block that the row sees, at least one.
 inline int64_t Visible(const AttendTask& t, const Block& b, int64_t row) {
   return Min(kBlockTokens, t.first_position + row / t.n_heads + 1 - b.begin);
 }
 
-template <class T>
-void ScoreBlock(const AttendTask& t, const Block& b, const BlockPages<T>& k) {
+void ScoreBlock(const AttendTask& t, const Block& b, const BlockPages& k) {
   for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
     rows = TileRows(b.end_row - row);
     const int64_t n_pages = (Visible(t, b, row + rows - 1) + kPage - 1) / kPage;
     WithConstant(rows, [&]<int R>() {
-      ScoreRows<R>(t.query + row * t.head_dim, k, n_pages, t.head_dim, t.weights + row * kBlockTokens);
+      ScoreRows<R>(b.query + row * t.head_dim, k, n_pages, t.head_dim, t.weights + row * kBlockTokens);
     });
     for (int64_t r = row; r < row + rows; ++r) {
-      SoftmaxRow(Visible(t, b, r), t.weights + r * kBlockTokens, t.max + r, t.sum + r * 16, t.rescale + r);
+      SoftmaxRow(Visible(t, b, r), t.weights + r * kBlockTokens, b.state.max + r, b.state.sum + r * 16, t.rescale + r);
     }
   }
 }
 
-template <class T>
-void AccumulateBlock(const AttendTask& t, const Block& b, const BlockPages<T>& v) {
+void AccumulateBlock(const AttendTask& t, const Block& b, const BlockPages& v) {
   const float one = 1.0f;
+  float* const acc = b.state.acc;
   for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
     rows = TileRows(b.end_row - row);
     const int64_t common = Visible(t, b, row);  // later rows see at least as much
     WithConstant(rows, [&]<int R>() {
-      ValueRows<R>(t.weights + row * kBlockTokens, v, t.head_dim, 0, common, t.rescale + row,
-                   t.acc + row * t.acc_stride, t.acc_stride);
+      ValueRows<R>(t.weights + row * kBlockTokens, v, t.head_dim, 0, common, t.rescale + row, acc + row * t.acc_stride,
+                   t.acc_stride);
     });
     for (int64_t r = row; r < row + rows; ++r) {
       const int64_t visible = Visible(t, b, r);
       if (visible == common) continue;
-      ValueRows<1>(t.weights + r * kBlockTokens, v, t.head_dim, common, visible, &one, t.acc + r * t.acc_stride,
+      ValueRows<1>(t.weights + r * kBlockTokens, v, t.head_dim, common, visible, &one, acc + r * t.acc_stride,
                    t.acc_stride);
     }
   }
 }
 
-const uint16_t* KeysOfPage(const AttendTask& t, int64_t page) {
+const uint16_t* PageOf(const AttendTask& t, int64_t page) {
   return reinterpret_cast<const uint16_t*>(t.base + static_cast<size_t>(t.page_ids[page]) * t.page_stride_bytes);
 }
 
-// Adds the block of positions [begin, begin + 64) to the state of every row that sees any of it.
-void AttendBlock(const AttendTask& t, int64_t begin) {
-  const int64_t length = t.first_position + t.n_tokens;
+// Adds the block of positions [begin, begin + 64) to the state of every row that sees any of it. The KV heads of a page
+// are neighbours in memory: with the heads inside, each of the block's pages is read from its first byte to its last.
+void AttendBlock(const AttendTask& t, int64_t begin, const AttendState& state) {
+  const int64_t head_rows = t.n_tokens * t.n_heads;
   const int64_t first_page = begin / kPage;
-  const int64_t all_pages = (length + kPage - 1) / kPage;
-  const Block b{begin, Max(0, begin - t.first_position) * t.n_heads, t.n_tokens * t.n_heads,
-                Min(kBlockPages, all_pages - first_page)};
-  BlockPages<uint16_t> k;
-  BlockPages<uint16_t> v;
-  for (int64_t i = 0; i < b.n_pages; ++i) {
-    const int64_t next = first_page + kBlockPages + i;
-    k.at[i] = KeysOfPage(t, first_page + i);
-    v.at[i] = k.at[i] + kPage * t.head_dim;
-    k.ahead[i] = v.at[i];
-    v.ahead[i] = next < all_pages ? KeysOfPage(t, next) : v.at[i];
-  }
-  if (b.end_row - b.first_row <= kMaxTileRows) {
+  const int64_t end_page = (t.end + kPage - 1) / kPage;
+  const int64_t n_pages = Min(kBlockPages, end_page - first_page);
+  BlockPages k = {};
+  for (int64_t i = 0; i < n_pages; ++i) k.at[i] = PageOf(t, first_page + i);
+  for (int64_t g = 0; g < t.kv_heads; ++g) {
+    for (int64_t i = 0; i < n_pages; ++i) {
+      const int64_t next = first_page + kBlockPages + i;
+      k.ahead[i] = g < t.kv_heads - 1 ? static_cast<ptrdiff_t>(t.head_stride_bytes / 2)
+                   : next < end_page  ? PageOf(t, next) - k.at[i]
+                                      : 0;
+    }
+    BlockPages v = k;
+    for (int64_t i = 0; i < n_pages; ++i) v.at[i] += kPage * t.head_dim;
+    const Block b{begin,
+                  FirstRow(t, begin),
+                  head_rows,
+                  n_pages,
+                  t.query + g * head_rows * t.head_dim,
+                  StateAt(t, state, g * head_rows)};
     ScoreBlock(t, b, k);
     AccumulateBlock(t, b, v);
-  } else {
-    ScoreBlock(t, b, ConvertPages(k, b.n_pages, t.head_dim, t.converted));
-    AccumulateBlock(t, b, ConvertPages(v, b.n_pages, t.head_dim, t.converted));
+    for (int64_t i = 0; i < n_pages; ++i) k.at[i] += t.head_stride_bytes / 2;
   }
 }
 
-// Empties the state of every row and takes in the scaled queries.
+// Takes in the scaled queries.
 void StartRows(const AttendTask& t) {
   const Vec::F scale = Vec::Set(t.scale);
-  for (int64_t row = 0; row < t.n_tokens * t.n_heads; ++row) {
-    const float* q = t.q + row / t.n_heads * t.q_stride + row % t.n_heads * t.head_dim;
+  for (int64_t row = 0; row < t.kv_heads * t.n_tokens * t.n_heads; ++row) {
+    const int64_t head = row / (t.n_tokens * t.n_heads) * t.n_heads + row % t.n_heads;
+    const float* const q = t.q + row / t.n_heads % t.n_tokens * t.q_stride + head * t.head_dim;
     float* const query = t.query + row * t.head_dim;
     for (int64_t d = 0; d < t.head_dim; d += Vec::kLanes) {
       const int64_t n = Min(Vec::kLanes, t.head_dim - d);
       Vec::StoreFirst(query + d, n, Vec::Mul(Vec::LoadFirst(q + d, n), scale));
     }
-    for (int64_t d = 0; d < t.acc_stride; d += Vec::kLanes) Vec::Store(t.acc + row * t.acc_stride + d, Vec::Zero());
-    for (int64_t i = 0; i < 16; i += Vec::kLanes) Vec::Store(t.sum + row * 16 + i, Vec::Zero());
-    t.max[row] = -__builtin_inff();
+  }
+}
+
+// The state before any position, of the rows that see position `begin`.
+void EmptyState(const AttendTask& t, int64_t begin, const AttendState& s) {
+  const int64_t head_rows = t.n_tokens * t.n_heads;
+  for (int64_t row = 0; row < t.kv_heads * head_rows; ++row) {
+    if (row % head_rows < FirstRow(t, begin)) continue;
+    for (int64_t d = 0; d < t.acc_stride; d += Vec::kLanes) Vec::Store(s.acc + row * t.acc_stride + d, Vec::Zero());
+    for (int64_t i = 0; i < 16; i += Vec::kLanes) Vec::Store(s.sum + row * 16 + i, Vec::Zero());
+    s.max[row] = -__builtin_inff();
+  }
+}
+
+// Both states are scaled to the larger maximum and added. Rows that see nothing of the chunk keep what they have.
+void MergeWithVec(const AttendTask& t, int64_t begin, const AttendState& from) {
+  const int64_t head_rows = t.n_tokens * t.n_heads;
+  for (int64_t row = 0; row < t.kv_heads * head_rows; ++row) {
+    if (row % head_rows < FirstRow(t, begin)) continue;
+    const AttendState a = StateAt(t, t.total, row);
+    const AttendState b = StateAt(t, from, row);
+    const float max = *b.max > *a.max ? *b.max : *a.max;
+    const Vec::F base = Vec::Set(max == -__builtin_inff() ? 0.0f : max);
+    const Vec::F scale_a = Vec::Exp(Vec::Sub(Vec::Set(*a.max), base));
+    const Vec::F scale_b = Vec::Exp(Vec::Sub(Vec::Set(*b.max), base));
+    *a.max = max;
+    for (int64_t d = 0; d < t.acc_stride; d += Vec::kLanes) {
+      const Vec::F x = Vec::Mul(Vec::Load(a.acc + d), scale_a);
+      Vec::Store(a.acc + d, Vec::MulAdd(Vec::Load(b.acc + d), scale_b, x));
+    }
+    for (int64_t i = 0; i < 16; i += Vec::kLanes) {
+      const Vec::F x = Vec::Mul(Vec::Load(a.sum + i), scale_a);
+      Vec::Store(a.sum + i, Vec::MulAdd(Vec::Load(b.sum + i), scale_b, x));
+    }
   }
 }
 
 // out = acc / sum; 0 where every score was -inf.
-void FinishRows(const AttendTask& t) {
-  for (int64_t row = 0; row < t.n_tokens * t.n_heads; ++row) {
-    float* const out = t.out + row / t.n_heads * t.out_stride + row % t.n_heads * t.head_dim;
-    const float sum = Vec::SumLanes(Vec::Load(t.sum + row * 16));
+void FinishWithVec(const AttendTask& t) {
+  for (int64_t row = 0; row < t.kv_heads * t.n_tokens * t.n_heads; ++row) {
+    const int64_t head = row / (t.n_tokens * t.n_heads) * t.n_heads + row % t.n_heads;
+    float* const out = t.out + row / t.n_heads % t.n_tokens * t.out_stride + head * t.head_dim;
+    const AttendState s = StateAt(t, t.total, row);
+    const float sum = Vec::SumLanes(Vec::Load(s.sum));
     const Vec::F inverse = Vec::Set(sum == 0.0f ? 0.0f : 1.0f / sum);
     for (int64_t d = 0; d < t.head_dim; d += Vec::kLanes) {
-      const Vec::F x = Vec::Mul(Vec::Load(t.acc + row * t.acc_stride + d), inverse);
+      const Vec::F x = Vec::Mul(Vec::Load(s.acc + d), inverse);
       Vec::StoreFirst(out + d, Min(Vec::kLanes, t.head_dim - d), x);
     }
   }
@@ -328,8 +362,13 @@ void FinishRows(const AttendTask& t) {
 
 void AttendWithVec(const AttendTask& t) {
   StartRows(t);
-  for (int64_t begin = 0; begin < t.first_position + t.n_tokens; begin += kBlockTokens) AttendBlock(t, begin);
-  FinishRows(t);
+  for (int64_t chunk = t.begin; chunk < t.end; chunk += t.chunk_tokens) {
+    const AttendState& state = chunk == t.begin ? t.total : t.chunk;
+    const int64_t end = Min(t.end, chunk + t.chunk_tokens);
+    EmptyState(t, chunk, state);
+    for (int64_t begin = chunk; begin < end; begin += kBlockTokens) AttendBlock(t, begin, state);
+    if (chunk != t.begin) MergeWithVec(t, chunk, state);
+  }
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <xmmintrin.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "kernels/float_kernels.h"
 
@@ -40,19 +42,59 @@ class ScratchCursor {
   size_t used_ = 0;
 };
 
-// Returns the bytes used.
-size_t LayOutScratch(uint8_t* scratch, AttendTask* task) {
-  const int64_t rows = task->n_tokens * task->n_heads;
+int64_t Rows(const AttendItem& item) { return item.kv_heads * item.n_tokens * item.n_heads; }
+int64_t Length(const AttendItem& item) { return item.first_position + item.n_tokens; }
+
+AttendState TakeState(ScratchCursor& cursor, const AttendItem& item) {
+  AttendState state = {};
+  state.acc = cursor.Take(Rows(item) * RoundUp16(item.head_dim));
+  state.max = cursor.Take(Rows(item));
+  state.sum = cursor.Take(Rows(item) * 16);
+  return state;
+}
+
+// The state kept in part `chunk`; like TakeState, without a pointer when parts is null.
+AttendState PartOf(const AttendItem& item, int64_t chunk, float* parts) {
+  ScratchCursor cursor(reinterpret_cast<uint8_t*>(parts + static_cast<size_t>(chunk) * AttendPartFloats(item)));
+  return TakeState(cursor, item);
+}
+
+// What the kernels read of the item. Returns the bytes of scratch used; with a null scratch it only counts them.
+size_t LayOut(const AttendItem& item, uint8_t* scratch, AttendTask* task) {
+  task->base = item.pages.base;
+  task->page_stride_bytes = item.pages.page_stride_bytes;
+  task->head_stride_bytes = item.pages.head_stride_bytes;
+  task->page_ids = item.pages.page_ids.data();
+  task->first_position = item.first_position;
+  task->n_tokens = item.n_tokens;
+  task->kv_heads = item.kv_heads;
+  task->n_heads = item.n_heads;
+  task->head_dim = item.head_dim;
+  task->scale = item.scale;
+  task->q = item.q;
+  task->q_stride = item.q_stride;
+  task->out = item.out;
+  task->out_stride = item.out_stride;
+  task->begin = 0;
+  task->end = Length(item);
+  task->chunk_tokens = kChunkTokens;
+  task->acc_stride = RoundUp16(item.head_dim);
+
   ScratchCursor cursor(scratch);
-  task->acc_stride = RoundUp16(task->head_dim);
-  task->query = cursor.Take(rows * task->head_dim);
-  task->acc = cursor.Take(rows * task->acc_stride);
-  task->max = cursor.Take(rows);
-  task->sum = cursor.Take(rows * 16);
-  task->rescale = cursor.Take(rows);
-  task->weights = cursor.Take(rows * kBlockTokens);
-  task->converted = cursor.Take(kBlockTokens * task->head_dim);
+  task->query = cursor.Take(Rows(item) * item.head_dim);
+  task->rescale = cursor.Take(item.n_tokens * item.n_heads);
+  task->weights = cursor.Take(item.n_tokens * item.n_heads * kBlockTokens);
+  task->total = TakeState(cursor, item);
+  if (AttendChunks(item) > 1) task->chunk = TakeState(cursor, item);
   return cursor.used();
+}
+
+void CheckItem(const AttendItem& item) {
+  TENFOLD_CHECK(item.head_dim >= 8 && item.head_dim <= 256 && item.head_dim % 8 == 0,
+                "head_dim must be a multiple of 8 up to 256");
+  TENFOLD_CHECK(Rows(item) >= 1 && item.first_position >= 0, "an attention item has tokens and heads");
+  TENFOLD_CHECK((Length(item) - 1) / kPageTokens < static_cast<int64_t>(item.pages.page_ids.size()),
+                "the item lies past the sequence's pages");
 }
 
 uint8_t* PageAt(const KvPages& pages, int64_t position) {
@@ -67,35 +109,46 @@ void WriteKv(Isa isa, const KvPages& pages, int64_t position, int64_t head_dim, 
   KernelsFor(isa).write_kv(PageAt(pages, position), position % kPageTokens, head_dim, k, v);
 }
 
-void Attend(Isa isa, const KvPages& pages, int64_t first_position, int64_t n_tokens, int64_t n_heads, int64_t head_dim,
-            float scale, const float* q, int64_t q_stride, float* out, int64_t out_stride, uint8_t* scratch) {
-  TENFOLD_CHECK(head_dim >= 8 && head_dim <= 256 && head_dim % 8 == 0, "head_dim must be a multiple of 8 up to 256");
-  TENFOLD_CHECK(n_tokens >= 1 && n_heads >= 1 && first_position >= 0, "an attention item has tokens and heads");
-  TENFOLD_CHECK((first_position + n_tokens - 1) / kPageTokens < static_cast<int64_t>(pages.page_ids.size()),
-                "the item lies past the sequence's pages");
+void Attend(Isa isa, const AttendItem& item, uint8_t* scratch) {
+  CheckItem(item);
   AttendTask task = {};
-  task.base = pages.base;
-  task.page_stride_bytes = pages.page_stride_bytes;
-  task.page_ids = pages.page_ids.data();
-  task.first_position = first_position;
-  task.n_tokens = n_tokens;
-  task.n_heads = n_heads;
-  task.head_dim = head_dim;
-  task.scale = scale;
-  task.q = q;
-  task.q_stride = q_stride;
-  task.out = out;
-  task.out_stride = out_stride;
-  LayOutScratch(scratch, &task);
+  LayOut(item, scratch, &task);
+  KernelsFor(isa).attend(task);
+  KernelsFor(isa).finish(task);
+}
+
+size_t AttendScratchBytes(const AttendItem& item) {
+  AttendTask task = {};
+  return LayOut(item, nullptr, &task);
+}
+
+int64_t AttendChunks(const AttendItem& item) { return (Length(item) + kChunkTokens - 1) / kChunkTokens; }
+
+size_t AttendPartFloats(const AttendItem& item) {
+  ScratchCursor cursor(nullptr);
+  TakeState(cursor, item);
+  return cursor.used() / sizeof(float);
+}
+
+void AttendChunk(Isa isa, const AttendItem& item, int64_t chunk, float* parts, uint8_t* scratch) {
+  CheckItem(item);
+  TENFOLD_CHECK(chunk >= 0 && chunk < AttendChunks(item), "no such chunk");
+  AttendTask task = {};
+  LayOut(item, scratch, &task);
+  task.begin = chunk * kChunkTokens;
+  task.end = std::min(task.end, task.begin + kChunkTokens);
+  task.total = PartOf(item, chunk, parts);
   KernelsFor(isa).attend(task);
 }
 
-size_t AttendScratchBytes(int64_t n_tokens, int64_t n_heads, int64_t head_dim) {
+void MergeChunks(Isa isa, const AttendItem& item, float* parts) {
   AttendTask task = {};
-  task.n_tokens = n_tokens;
-  task.n_heads = n_heads;
-  task.head_dim = head_dim;
-  return LayOutScratch(nullptr, &task);
+  LayOut(item, nullptr, &task);
+  task.total = PartOf(item, 0, parts);
+  for (int64_t chunk = 1; chunk < AttendChunks(item); ++chunk) {
+    KernelsFor(isa).merge(task, chunk * kChunkTokens, PartOf(item, chunk, parts));
+  }
+  KernelsFor(isa).finish(task);
 }
 
 void RmsNorm(Isa isa, const float* x, const float* weight, int64_t n, float eps, float* y) {

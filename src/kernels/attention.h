@@ -1,6 +1,6 @@
 // Attention over paged keys and values, and the float operations around it, dispatched by ISA.
 //
-// A page holds 16 tokens of one KV head of one layer: K as [head_dim][16 tokens] halves (16 scores per multiply with
+// A page holds, of each KV head of one layer, 16 tokens: K as [head_dim][16 tokens] halves (16 scores per multiply with
 // the query broadcast), then V as [16 tokens][head_dim] halves.
 #pragma once
 
@@ -17,32 +17,56 @@ inline constexpr int64_t kPageTokens = 16;
 // Bytes of one page of one layer and one KV head: K and V, 2-byte elements.
 inline size_t KvPageBytes(int64_t head_dim) { return static_cast<size_t>(2 * kPageTokens * head_dim) * 2; }
 
-// Where a sequence's pages lie for one (layer, kv head): page p of the sequence is at base + page_ids[p] * page_stride.
+// Where a sequence's pages lie for some KV heads of one layer: page p of the sequence begins, for the first of them, at
+// base + page_ids[p] * page_stride; each further head is head_stride on.
 struct KvPages {
   uint8_t* base = nullptr;
   size_t page_stride_bytes = 0;
+  size_t head_stride_bytes = 0;
   std::span<const int32_t> page_ids;  // in sequence order; page i holds positions 16 i .. 16 i + 15
 };
 
-// Writes k and v (head_dim floats each, k after RoPE) of the token at `position`, each rounded to the nearest finite
-// half (magnitudes over 65504 become 65504, so that no score is ever infinite; a NaN stays one). Different positions
-// may be written concurrently.
+// Writes k and v (head_dim floats each, k after RoPE) of the token at `position` and the first KV head, each rounded to
+// the nearest finite half (magnitudes over 65504 become 65504, so that no score is ever infinite; a NaN stays one).
+// Different positions may be written concurrently.
 void WriteKv(Isa isa, const KvPages& pages, int64_t position, int64_t head_dim, const float* k, const float* v);
 
-// One attention item: `n_tokens` consecutive query tokens of one sequence starting at first_position, and the
-// `n_heads` query heads that share this KV head. Causal: token t sees positions 0 .. first_position + t, all of which
-// must have been written.
-//   q:   token t, head h at q + t * q_stride + h * head_dim (head_dim floats)
-//   out: token t, head h at out + t * out_stride + h * head_dim
+// One attention item: `n_tokens` consecutive query tokens of one sequence starting at first_position, `kv_heads` KV
+// heads, and the `n_heads` query heads that share each. Causal: token t sees positions 0 .. first_position + t, all of
+// which must have been written.
+//   q:   token t, head h of KV head g at q + t * q_stride + (g * n_heads + h) * head_dim (head_dim floats)
+//   out: the same with out and out_stride
 // out = softmax(scale * q K^T) V with a running maximum, in float (Milakov & Gimelshein 2018; Dao et al. 2022).
 // head_dim a multiple of 8, at most 256.
 // Accuracy: relative to exact arithmetic on the stored halves, about 1e-6 * (1 + largest |score|) of the largest |v|.
 // The result for a token does not depend, to the last bit, on which other tokens or heads are in the item. Slots past a
 // token's own position are never used, whatever they hold.
-// scratch: AttendScratchBytes(...) bytes, 64-byte aligned, private to the thread.
-void Attend(Isa isa, const KvPages& pages, int64_t first_position, int64_t n_tokens, int64_t n_heads, int64_t head_dim,
-            float scale, const float* q, int64_t q_stride, float* out, int64_t out_stride, uint8_t* scratch);
-size_t AttendScratchBytes(int64_t n_tokens, int64_t n_heads, int64_t head_dim);
+struct AttendItem {
+  KvPages pages;
+  int64_t first_position = 0;
+  int64_t n_tokens = 1;
+  int64_t kv_heads = 1;
+  int64_t n_heads = 1;
+  int64_t head_dim = 0;
+  float scale = 1.0f;
+  const float* q = nullptr;
+  int64_t q_stride = 0;
+  float* out = nullptr;
+  int64_t out_stride = 0;
+};
+// The whole item. scratch: AttendScratchBytes(item) bytes, 64-byte aligned, private to the thread.
+void Attend(Isa isa, const AttendItem& item, uint8_t* scratch);
+size_t AttendScratchBytes(const AttendItem& item);
+
+// The same in parts, for several threads: positions are taken in chunks of kChunkTokens, each from nothing, and merged
+// in order; Attend does just that, so both give the same bits. Chunks may be computed in any order and at once; parts:
+// (AttendChunks, AttendPartFloats) floats, 64-byte aligned, whose writes the merging thread must see. MergeChunks
+// overwrites part 0 and writes item.out.
+inline constexpr int64_t kChunkTokens = 512;
+int64_t AttendChunks(const AttendItem& item);
+size_t AttendPartFloats(const AttendItem& item);
+void AttendChunk(Isa isa, const AttendItem& item, int64_t chunk, float* parts, uint8_t* scratch);
+void MergeChunks(Isa isa, const AttendItem& item, float* parts);
 
 // y[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i], n elements; y may be x. (Zhang & Sennrich 2019.)
 void RmsNorm(Isa isa, const float* x, const float* weight, int64_t n, float eps, float* y);

@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <memory>
 #include <numeric>
 #include <random>
+#include <thread>
 
 #include "kernels/test_isas.h"
 #include "tensor/fp16.h"
@@ -41,24 +43,29 @@ class Scratch {
 // One sequence's keys and values in shuffled pages of a pool whose every unwritten half is a NaN.
 class Sequence {
  public:
-  Sequence(int64_t head_dim, int64_t length, unsigned seed, float k_spread = 1.0f)
-      : head_dim_(head_dim), length_(length), random_(seed) {
+  Sequence(int64_t head_dim, int64_t length, unsigned seed, int64_t kv_heads = 1)
+      : head_dim_(head_dim), length_(length), kv_heads_(kv_heads), random_(seed) {
     const int64_t n_pages = (length + kPageTokens - 1) / kPageTokens;
     page_ids_.resize(n_pages + 3);
     std::iota(page_ids_.begin(), page_ids_.end(), 0);
     std::shuffle(page_ids_.begin(), page_ids_.end(), random_);
     page_ids_.resize(n_pages);
-    stride_ = KvPageBytes(head_dim) + 64;
+    head_stride_ = KvPageBytes(head_dim) + 128;
+    stride_ = static_cast<size_t>(kv_heads) * head_stride_ + 64;
     pool_.assign((n_pages + 3) * stride_ / 2, kHalfNan);
-    for (int64_t p = 0; p < length; ++p) {
-      const std::vector<float> k = Gaussian(head_dim, k_spread);
+    for (int64_t p = 0; p < length * kv_heads; ++p) {
+      const std::vector<float> k = Gaussian(head_dim, 1.0f);
       const std::vector<float> v = Gaussian(head_dim, 1.0f);
-      WriteKv(Isa::kScalar, pages(), p, head_dim, k.data(), v.data());
+      WriteKv(Isa::kScalar, pages(p % kv_heads), p / kv_heads, head_dim, k.data(), v.data());
     }
   }
-  KvPages pages() { return {reinterpret_cast<uint8_t*>(pool_.data()), stride_, page_ids_}; }
+  KvPages pages(int64_t kv_head = 0) {
+    uint8_t* const base = reinterpret_cast<uint8_t*>(pool_.data()) + static_cast<size_t>(kv_head) * head_stride_;
+    return {base, stride_, head_stride_, page_ids_};
+  }
   int64_t head_dim() const { return head_dim_; }
   int64_t length() const { return length_; }
+  int64_t kv_heads() const { return kv_heads_; }
   uint16_t& K(int64_t position, int64_t d) { return Page(position)[d * 16 + position % 16]; }
   uint16_t& V(int64_t position, int64_t d) { return Page(position)[16 * head_dim_ + position % 16 * head_dim_ + d]; }
   std::vector<float> Gaussian(int64_t n, float spread) {
@@ -72,8 +79,10 @@ class Sequence {
   uint16_t* Page(int64_t position) { return pool_.data() + page_ids_[position / 16] * stride_ / 2; }
   int64_t head_dim_;
   int64_t length_;
+  int64_t kv_heads_;
   std::mt19937 random_;
   size_t stride_;
+  size_t head_stride_;
   std::vector<int32_t> page_ids_;
   std::vector<uint16_t> pool_;
 };
@@ -89,24 +98,77 @@ std::string Describe(const Item& item, int64_t head_dim) {
          std::to_string(item.n_heads) + " head_dim " + std::to_string(head_dim);
 }
 
-// Runs Attend with guards around every output; q and the result are (n_tokens, n_heads, head_dim) without gaps.
-std::vector<float> RunAttend(Isa isa, Sequence& s, const Item& item, float scale, const std::vector<float>& q) {
-  const int64_t row = item.n_heads * s.head_dim();
-  const int64_t q_stride = row + 3;
-  const int64_t out_stride = row + 5;
-  std::vector<float> q_gaps(item.n_tokens * q_stride, std::numeric_limits<float>::quiet_NaN());
-  for (int64_t t = 0; t < item.n_tokens; ++t) std::copy_n(q.data() + t * row, row, q_gaps.data() + t * q_stride);
-  std::vector<float> out(item.n_tokens * out_stride, 12345.0f);
-  Scratch scratch(AttendScratchBytes(item.n_tokens, item.n_heads, s.head_dim()));
-  Attend(isa, s.pages(), item.first_position, item.n_tokens, item.n_heads, s.head_dim(), scale, q_gaps.data(), q_stride,
-         out.data(), out_stride, scratch.data());
-  EXPECT_TRUE(scratch.GuardIntact()) << Describe(item, s.head_dim());
-  std::vector<float> packed(item.n_tokens * row);
-  for (int64_t t = 0; t < item.n_tokens; ++t) {
-    std::copy_n(out.data() + t * out_stride, row, packed.data() + t * row);
-    for (int64_t i = row; i < out_stride; ++i) EXPECT_EQ(out[t * out_stride + i], 12345.0f);
+// Queries and results of an item over all the sequence's KV heads, in rows with gaps and guards between them.
+class Call {
+ public:
+  // q: (n_tokens, kv_heads * n_heads, head_dim) without gaps; kv_heads is 1 or the sequence's.
+  Call(Sequence& s, const Item& item, float scale, const std::vector<float>& q) {
+    row_ = static_cast<int64_t>(q.size()) / item.n_tokens;
+    q_.assign(item.n_tokens * (row_ + 3), std::numeric_limits<float>::quiet_NaN());
+    out_.assign(item.n_tokens * (row_ + 5), 12345.0f);
+    for (int64_t t = 0; t < item.n_tokens; ++t) std::copy_n(q.data() + t * row_, row_, q_.data() + t * (row_ + 3));
+    attend_.pages = s.pages();
+    attend_.first_position = item.first_position;
+    attend_.n_tokens = item.n_tokens;
+    attend_.kv_heads = row_ / (item.n_heads * s.head_dim());
+    attend_.n_heads = item.n_heads;
+    attend_.head_dim = s.head_dim();
+    attend_.scale = scale;
+    attend_.q = q_.data();
+    attend_.q_stride = row_ + 3;
+    attend_.out = out_.data();
+    attend_.out_stride = row_ + 5;
   }
-  return packed;
+  const AttendItem& attend() const { return attend_; }
+  // The result without gaps.
+  std::vector<float> Result() const {
+    std::vector<float> packed(attend_.n_tokens * row_);
+    for (int64_t t = 0; t < attend_.n_tokens; ++t) {
+      std::copy_n(out_.data() + t * (row_ + 5), row_, packed.data() + t * row_);
+      for (int64_t i = row_; i < row_ + 5; ++i) EXPECT_EQ(out_[t * (row_ + 5) + i], 12345.0f);
+    }
+    return packed;
+  }
+
+ private:
+  AttendItem attend_;
+  int64_t row_;
+  std::vector<float> q_;
+  std::vector<float> out_;
+};
+
+std::vector<float> RunAttend(Isa isa, Sequence& s, const Item& item, float scale, const std::vector<float>& q) {
+  const Call call(s, item, scale, q);
+  Scratch scratch(AttendScratchBytes(call.attend()));
+  Attend(isa, call.attend(), scratch.data());
+  EXPECT_TRUE(scratch.GuardIntact()) << Describe(item, s.head_dim());
+  return call.Result();
+}
+
+// The same in chunks, dealt out to `threads` threads from the last chunk to the first; whoever is last merges.
+std::vector<float> RunInParts(Isa isa, Sequence& s, const Item& item, float scale, const std::vector<float>& q,
+                              int threads) {
+  const Call call(s, item, scale, q);
+  const AttendItem& attend = call.attend();
+  const int64_t chunks = AttendChunks(attend);
+  Scratch parts(static_cast<size_t>(chunks) * AttendPartFloats(attend) * sizeof(float));
+  auto* const floats = reinterpret_cast<float*>(parts.data());
+  std::atomic<int64_t> next = chunks;
+  std::atomic<int64_t> left = chunks;
+  std::vector<std::thread> team;
+  for (int i = 0; i < threads; ++i) {
+    team.emplace_back([&] {
+      Scratch scratch(AttendScratchBytes(attend));
+      for (int64_t chunk = --next; chunk >= 0; chunk = --next) {
+        AttendChunk(isa, attend, chunk, floats, scratch.data());
+        if (--left == 0) MergeChunks(isa, attend, floats);
+      }
+      EXPECT_TRUE(scratch.GuardIntact());
+    });
+  }
+  for (std::thread& thread : team) thread.join();
+  EXPECT_TRUE(parts.GuardIntact()) << Describe(item, s.head_dim());
+  return call.Result();
 }
 
 // The exact softmax of one row, and how far float arithmetic may stray from it.
@@ -273,6 +335,66 @@ TEST_P(AttentionTest, ResultsDoNotDependOnNeighbours) {
   }
 }
 
+// Chunks on their own, on several threads, in any order: the same bits as all at once. Items that begin in one chunk
+// and end in the next have tokens that see nothing of the last one.
+TEST_P(AttentionTest, PartsMakeTheWhole) {
+  const Item items[] = {{kChunkTokens - 3, 7, 3}, {2 * kChunkTokens - 1, 1, 4}, {3 * kChunkTokens, 1, 2}, {1700, 2, 5}};
+  for (const Item& item : items) {
+    Sequence s(40, item.first_position + item.n_tokens, 15);
+    const std::vector<float> q = s.Gaussian(item.n_tokens * item.n_heads * 40, 3.0f);
+    const std::vector<float> whole = RunAttend(GetParam(), s, item, 0.3f, q);
+    ExpectExact(s, item, 0.3f, q, whole);
+    for (int threads = 1; threads <= 8; ++threads) {
+      const std::vector<float> parts = RunInParts(GetParam(), s, item, 0.3f, q, threads);
+      ASSERT_EQ(std::memcmp(parts.data(), whole.data(), whole.size() * 4), 0)
+          << Describe(item, 40) << " threads " << threads;
+    }
+  }
+}
+
+// Tokens of a prompt that crosses a chunk's end are what they are one by one.
+TEST_P(AttentionTest, PromptsAcrossChunksDoNotDependOnTheirLength) {
+  const Item item{kChunkTokens - 20, 40, 2};
+  Sequence s(64, item.first_position + item.n_tokens, 16);
+  const int64_t row = item.n_heads * 64;
+  const std::vector<float> q = s.Gaussian(item.n_tokens * row, 2.0f);
+  const std::vector<float> whole = RunAttend(GetParam(), s, item, 0.3f, q);
+  for (int64_t t = 0; t < item.n_tokens; ++t) {
+    const std::vector<float> q_row(q.begin() + t * row, q.begin() + (t + 1) * row);
+    const std::vector<float> alone = RunInParts(GetParam(), s, {item.first_position + t, 1, 2}, 0.3f, q_row, 1);
+    ASSERT_EQ(std::memcmp(alone.data(), whole.data() + t * row, row * 4), 0) << t;
+  }
+}
+
+// Several KV heads in an item: each what it is alone.
+TEST_P(AttentionTest, SeveralKvHeads) {
+  constexpr int64_t kKvHeads = 3;
+  constexpr int64_t kDim = 24;
+  for (const Item& item : {Item{600, 1, 4}, Item{30, 9, 2}, Item{505, 12, 1}}) {
+    Sequence s(kDim, item.first_position + item.n_tokens, 17, kKvHeads);
+    const int64_t head_row = item.n_heads * kDim;
+    const std::vector<float> q = s.Gaussian(item.n_tokens * kKvHeads * head_row, 2.0f);
+    const std::vector<float> all = RunAttend(GetParam(), s, item, 0.3f, q);
+    for (int64_t g = 0; g < kKvHeads; ++g) {
+      Call call(s, item, 0.3f, q);
+      AttendItem one = call.attend();
+      one.pages = s.pages(g);
+      one.kv_heads = 1;
+      one.q += g * head_row;
+      std::vector<float> out(item.n_tokens * head_row);
+      one.out = out.data();
+      one.out_stride = head_row;
+      Scratch scratch(AttendScratchBytes(one));
+      Attend(GetParam(), one, scratch.data());
+      for (int64_t t = 0; t < item.n_tokens; ++t) {
+        const float* const want = all.data() + (t * kKvHeads + g) * head_row;
+        ASSERT_EQ(std::memcmp(out.data() + t * head_row, want, head_row * 4), 0)
+            << Describe(item, kDim) << " KV head " << g << " token " << t;
+      }
+    }
+  }
+}
+
 // Infinite or NaN keys and values after a token's position must not reach it, though its neighbours in the item see
 // them.
 TEST_P(AttentionTest, LaterPositionsNeverReachEarlierTokens) {
@@ -303,7 +425,7 @@ TEST_P(AttentionTest, WriteKvRoundsToTheNearestFiniteHalf) {
       const std::vector<int32_t> ids = {0};
       std::vector<float> negative(x);
       for (float& value : negative) value = -value;
-      WriteKv(GetParam(), {reinterpret_cast<uint8_t*>(page.data()), KvPageBytes(head_dim), ids}, slot, head_dim,
+      WriteKv(GetParam(), {reinterpret_cast<uint8_t*>(page.data()), KvPageBytes(head_dim), 0, ids}, slot, head_dim,
               x.data(), negative.data());
       for (int64_t j = 0; j < 16; ++j) {
         for (int64_t d = 0; d < head_dim; ++d) {
@@ -327,7 +449,8 @@ TEST_P(AttentionTest, WriteKvKeepsNan) {
   std::vector<uint16_t> page(KvPageBytes(8) / 2, 0);
   const std::vector<int32_t> ids = {0};
   const std::vector<float> nans(8, std::numeric_limits<float>::quiet_NaN());
-  WriteKv(GetParam(), {reinterpret_cast<uint8_t*>(page.data()), KvPageBytes(8), ids}, 3, 8, nans.data(), nans.data());
+  WriteKv(GetParam(), {reinterpret_cast<uint8_t*>(page.data()), KvPageBytes(8), 0, ids}, 3, 8, nans.data(),
+          nans.data());
   EXPECT_TRUE(std::isnan(tensor::HalfToFloat(page[3])));
   EXPECT_TRUE(std::isnan(tensor::HalfToFloat(page[16 * 8 + 3 * 8])));
 }

@@ -12,17 +12,25 @@ namespace tenfold::kernels {
 // Keys are read, and the running softmax is updated, in blocks of this many positions (4 pages).
 inline constexpr int64_t kBlockTokens = 64;
 
-// One attention item with its scratch laid out; see Attend in attention.h for the meaning of the first part.
-// A row is one (token, head) pair, row = token * n_heads + head. The state of a row between blocks is (max, sum, acc):
-//   softmax numerator of position j so far = exp(score_j - max), sum = their total, acc = sum_j numerator_j * v_j.
-// Two states of one row over disjoint positions may be merged by scaling both to the larger max.
+// The softmax so far of some rows. The state of a row is (max, sum, acc): softmax numerator of position j so far =
+// exp(score_j - max), sum = their total, acc = sum_j numerator_j * v_j.
+struct AttendState {
+  float* acc;  // (rows, acc_stride), zero past head_dim
+  float* max;  // (rows)
+  float* sum;  // (rows, 16): per-lane partial sums; the lanes an ISA does not use stay zero
+};
+
+// One attention item with its scratch laid out; see AttendItem in attention.h for the meaning of the first part.
+// A row is one (KV head, token, query head), row = (kv_head * n_tokens + token) * n_heads + head.
 struct AttendTask {
-  const uint8_t* base;
+  const uint8_t* base;  // of the first KV head
   size_t page_stride_bytes;
+  size_t head_stride_bytes;
   const int32_t* page_ids;
   int64_t first_position;
   int64_t n_tokens;
-  int64_t n_heads;
+  int64_t kv_heads;
+  int64_t n_heads;  // query heads of one KV head
   int64_t head_dim;
   float scale;
   const float* q;
@@ -30,18 +38,26 @@ struct AttendTask {
   float* out;
   int64_t out_stride;
 
+  // The positions that attend() takes in: whole chunks, the last one cut at the item's last position.
+  int64_t begin;
+  int64_t end;
+  int64_t chunk_tokens;
+
   float* query;        // (rows, head_dim): q * scale
-  float* acc;          // (rows, acc_stride), zero past head_dim
   int64_t acc_stride;  // head_dim rounded up to 16
-  float* max;          // (rows)
-  float* sum;          // (rows, 16): per-lane partial sums; the lanes an ISA does not use stay zero
-  float* rescale;      // (rows): what the last block's larger max asks acc and sum to be multiplied by
-  float* weights;      // (rows, kBlockTokens): scores, then softmax numerators, of the current block
-  float* converted;    // (kBlockTokens * head_dim): K or V of the current block as floats, when many rows share it
+  AttendState total;   // the first chunk, then all that follow merged into it in order of position
+  AttendState chunk;   // of a later chunk, until it is merged
+  float* rescale;      // (rows of one KV head): what the last block's larger max asks acc to be multiplied by
+  float* weights;      // (rows of one KV head, kBlockTokens): scores, then softmax numerators, of the current block
 };
 
 struct FloatKernels {
+  // The rows' state over [begin, end) in task.total, from nothing.
   void (*attend)(const AttendTask& task);
+  // Merges the state of positions [begin, ...) of one chunk, `from`, into task.total.
+  void (*merge)(const AttendTask& task, int64_t begin, const AttendState& from);
+  // task.out = acc / sum of task.total.
+  void (*finish)(const AttendTask& task);
   // page: K and V of one page; slot in [0, 16); k, v: head_dim floats, stored as the nearest finite half.
   void (*write_kv)(uint8_t* page, int64_t slot, int64_t head_dim, const float* k, const float* v);
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* y);

@@ -9,8 +9,6 @@
 namespace tenfold::model {
 namespace {
 
-// Query tokens per attention item: with 4 query heads to a KV head, 128 query rows share one read of K and V.
-constexpr int64_t kAttentionTokens = 32;
 // Per-token work (norms, rotation) is a few microseconds; smaller groups than this cost more to hand out than to do.
 constexpr int64_t kTokenGrain = 4;
 
@@ -74,10 +72,8 @@ void Step::Begin(std::span<const StepRow> rows) {
   tokens_.clear();
   positions_.clear();
   row_of_token_.clear();
-  row_start_.clear();
   logit_tokens_.clear();
   for (size_t r = 0; r < rows.size(); ++r) {
-    row_start_.push_back(static_cast<int64_t>(tokens_.size()));
     for (size_t i = 0; i < rows[r].tokens.size(); ++i) {
       const int64_t position = rows[r].first_position + static_cast<int64_t>(i);
       if (position >= rows[r].logits_from) logit_tokens_.push_back(static_cast<int32_t>(tokens_.size()));
@@ -86,6 +82,7 @@ void Step::Begin(std::span<const StepRow> rows) {
       row_of_token_.push_back(static_cast<int32_t>(r));
     }
   }
+  attention_.Build(c_, rows, pool_.threads());
   const int64_t n = static_cast<int64_t>(tokens_.size());
   const int64_t half = c_.n_rot / 2;
   Reserve(x_, n * c_.d_model);
@@ -184,29 +181,10 @@ void Step::RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernel
 }
 
 void Step::Attend(int64_t layer_index) {
-  const int64_t hd = c_.head_dim;
-  const int64_t group = c_.n_heads / c_.n_kv_heads;
-  const int64_t stride = c_.n_heads * hd;
-  attention_items_.clear();
-  for (size_t r = 0; r < rows_.size(); ++r) {
-    const int64_t count = static_cast<int64_t>(rows_[r].tokens.size());
-    for (int32_t h = 0; h < c_.n_kv_heads; ++h) {
-      for (int64_t first = 0; first < count; first += kAttentionTokens) {
-        attention_items_.push_back({static_cast<int32_t>(r), h, first, std::min(kAttentionTokens, count - first)});
-      }
-    }
-  }
-  const size_t scratch_bytes = kernels::AttendScratchBytes(kAttentionTokens, group, hd);
+  const size_t scratch_bytes = attention_.ScratchBytes();
   ReserveScratch(scratch_bytes);
-  const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(hd)));
-  Run(Phase::kAttention, static_cast<int64_t>(attention_items_.size()), [&](int64_t i, int worker) {
-    // From the back: the last chunk of a prompt attends to the most positions, and the longest work should start first.
-    const AttentionItem& item = attention_items_[attention_items_.size() - 1 - Size(i)];
-    const StepRow& row = rows_[Size(item.row)];
-    const int64_t offset = (row_start_[Size(item.row)] + item.first) * stride + item.kv_head * group * hd;
-    kernels::Attend(isa_, kv_.Pages(layer_index, item.kv_head, row.page_ids), row.first_position + item.first,
-                    item.count, group, hd, scale, q_.data() + offset, stride, attended_.data() + offset, stride,
-                    Scratch(worker, scratch_bytes));
+  Run(Phase::kAttention, attention_.item_count(), [&](int64_t i, int worker) {
+    attention_.RunItem(i, isa_, kv_, layer_index, q_.data(), attended_.data(), Scratch(worker, scratch_bytes));
   });
 }
 

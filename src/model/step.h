@@ -12,6 +12,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/matmul.h"
+#include "model/attention_plan.h"
 #include "model/config.h"
 #include "model/kv_store.h"
 #include "model/rope.h"
@@ -67,12 +68,6 @@ class Step {
   struct alignas(64) CacheLine {
     uint8_t bytes[64];
   };
-  struct AttentionItem {
-    int32_t row;
-    int32_t kv_head;
-    int64_t first;
-    int64_t count;
-  };
   void RunMatmul(Phase phase, std::span<const kernels::MatmulJob> jobs);
   void Quantise(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
                 int64_t n, int64_t cols);
@@ -94,11 +89,10 @@ class Step {
   std::vector<int32_t> tokens_;        // (n)
   std::vector<int64_t> positions_;     // (n)
   std::vector<int32_t> row_of_token_;  // (n)
-  std::vector<int64_t> row_start_;     // first token index of each row
   std::vector<int32_t> logit_tokens_;  // token indices that want logits
   std::vector<float> cos_, sin_;       // (n, n_rot / 2)
   std::vector<float> x_, normed_, q_, k_, v_, attended_, hidden_, logits_;
-  std::vector<AttentionItem> attention_items_;
+  AttentionPlan attention_;
   std::vector<kernels::MatmulJob> jobs_;
   kernels::Activations act_model_, act_attention_, act_ff_;
   kernels::MatmulPlan plan_;

@@ -7,7 +7,8 @@
 
 namespace tenfold::kernels {
 
-const FloatKernels kFloatKernelsAvx2 = {AttendWithVec,          WriteKvWithVec, RmsNormWithVec, RopeHalvesWithVec,
+const FloatKernels kFloatKernelsAvx2 = {AttendWithVec,          MergeWithVec,   FinishWithVec,
+                                        WriteKvWithVec,         RmsNormWithVec, RopeHalvesWithVec,
                                         RopeInterleavedWithVec, AddWithVec,     SiluMulWithVec};
 
 }  // namespace tenfold::kernels

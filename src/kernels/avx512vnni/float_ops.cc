@@ -7,7 +7,8 @@
 
 namespace tenfold::kernels {
 
-const FloatKernels kFloatKernelsAvx512Vnni = {AttendWithVec,          WriteKvWithVec, RmsNormWithVec, RopeHalvesWithVec,
+const FloatKernels kFloatKernelsAvx512Vnni = {AttendWithVec,          MergeWithVec,   FinishWithVec,
+                                              WriteKvWithVec,         RmsNormWithVec, RopeHalvesWithVec,
                                               RopeInterleavedWithVec, AddWithVec,     SiluMulWithVec};
 
 }  // namespace tenfold::kernels

@@ -44,30 +44,69 @@ void AddPage(const Row& row, const uint16_t* k, const uint16_t* v, int64_t visib
   }
 }
 
+// The rows' index in the item, its token, and its head among all of the item's query heads.
+template <class F>
+void ForEachRow(const AttendTask& t, const F& f) {
+  for (int64_t r = 0; r < t.kv_heads * t.n_tokens * t.n_heads; ++r) {
+    const int64_t kv_head = r / (t.n_tokens * t.n_heads);
+    f(r, r / t.n_heads % t.n_tokens, kv_head * t.n_heads + r % t.n_heads);
+  }
+}
+
+// The state of the row over the positions [begin, end), from nothing.
+void AttendRange(const AttendTask& t, int64_t r, int64_t begin, int64_t end, const AttendState& s) {
+  const int64_t kv_head = r / (t.n_tokens * t.n_heads);
+  const Row row{t.query + r * t.head_dim, s.acc + r * t.acc_stride, s.max + r, s.sum + r * 16};
+  std::fill_n(row.acc, t.acc_stride, 0.0f);
+  *row.max = -std::numeric_limits<float>::infinity();
+  *row.sum = 0.0f;
+  for (int64_t p = begin; p < end; p += kPage) {
+    const uint8_t* page = t.base + static_cast<size_t>(t.page_ids[p / kPage]) * t.page_stride_bytes +
+                          static_cast<size_t>(kv_head) * t.head_stride_bytes;
+    const uint16_t* k = reinterpret_cast<const uint16_t*>(page);
+    AddPage(row, k, k + kPage * t.head_dim, std::min(kPage, end - p), t.head_dim);
+  }
+}
+
+void MergeRow(const AttendTask& t, int64_t r, const AttendState& from) {
+  const float max = std::max(t.total.max[r], from.max[r]);
+  const float base = std::isinf(max) ? 0.0f : max;
+  const float scale_a = std::exp(t.total.max[r] - base);
+  const float scale_b = std::exp(from.max[r] - base);
+  t.total.max[r] = max;
+  t.total.sum[r * 16] = t.total.sum[r * 16] * scale_a + from.sum[r * 16] * scale_b;
+  float* const a = t.total.acc + r * t.acc_stride;
+  const float* const b = from.acc + r * t.acc_stride;
+  for (int64_t d = 0; d < t.head_dim; ++d) a[d] = a[d] * scale_a + b[d] * scale_b;
+}
+
 }  // namespace
 
 void Attend(const AttendTask& t) {
-  for (int64_t r = 0; r < t.n_tokens * t.n_heads; ++r) {
-    const int64_t token = r / t.n_heads;
-    const int64_t head = r % t.n_heads;
-    const int64_t length = t.first_position + token + 1;
-    const Row row{t.query + r * t.head_dim, t.acc + r * t.acc_stride, t.max + r, t.sum + r * 16};
+  ForEachRow(t, [&](int64_t r, int64_t token, int64_t head) {
     const float* q = t.q + token * t.q_stride + head * t.head_dim;
-    for (int64_t d = 0; d < t.head_dim; ++d) {
-      t.query[r * t.head_dim + d] = q[d] * t.scale;
-      row.acc[d] = 0.0f;
+    for (int64_t d = 0; d < t.head_dim; ++d) t.query[r * t.head_dim + d] = q[d] * t.scale;
+    const int64_t end = std::min(t.end, t.first_position + token + 1);
+    for (int64_t chunk = t.begin; chunk < end; chunk += t.chunk_tokens) {
+      AttendRange(t, r, chunk, std::min(end, chunk + t.chunk_tokens), chunk == t.begin ? t.total : t.chunk);
+      if (chunk != t.begin) MergeRow(t, r, t.chunk);
     }
-    *row.max = -std::numeric_limits<float>::infinity();
-    *row.sum = 0.0f;
-    for (int64_t begin = 0; begin < length; begin += kPage) {
-      const uint8_t* page = t.base + static_cast<size_t>(t.page_ids[begin / kPage]) * t.page_stride_bytes;
-      const uint16_t* k = reinterpret_cast<const uint16_t*>(page);
-      AddPage(row, k, k + kPage * t.head_dim, std::min(kPage, length - begin), t.head_dim);
-    }
-    const float inverse = *row.sum == 0.0f ? 0.0f : 1.0f / *row.sum;
+  });
+}
+
+void MergeChunk(const AttendTask& t, int64_t begin, const AttendState& from) {
+  ForEachRow(t, [&](int64_t r, int64_t token, int64_t) {
+    if (begin <= t.first_position + token) MergeRow(t, r, from);
+  });
+}
+
+void FinishAttention(const AttendTask& t) {
+  ForEachRow(t, [&](int64_t r, int64_t token, int64_t head) {
+    const float sum = t.total.sum[r * 16];
+    const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;
     float* out = t.out + token * t.out_stride + head * t.head_dim;
-    for (int64_t d = 0; d < t.head_dim; ++d) out[d] = row.acc[d] * inverse;
-  }
+    for (int64_t d = 0; d < t.head_dim; ++d) out[d] = t.total.acc[r * t.acc_stride + d] * inverse;
+  });
 }
 
 }  // namespace tenfold::kernels::scalar

@@ -60,6 +60,8 @@ void SiluMul(const float* gate, const float* up, int64_t n, float* y) {
 
 }  // namespace
 
-const FloatKernels kFloatKernelsScalar = {scalar::Attend, WriteKv, RmsNorm, RopeHalves, RopeInterleaved, Add, SiluMul};
+const FloatKernels kFloatKernelsScalar = {scalar::Attend, scalar::MergeChunk, scalar::FinishAttention, WriteKv,
+                                          RmsNorm,        RopeHalves,         RopeInterleaved,         Add,
+                                          SiluMul};
 
 }  // namespace tenfold::kernels
