@@ -72,6 +72,7 @@ engine::Options EngineOptions(const config::Settings& s) {
   options.max_context = s.ctx_size;
   options.max_step_tokens = s.batch_size;
   options.max_running = s.parallel;
+  options.prefix_cache = s.prefix_cache;
   options.kv_bytes = static_cast<uint64_t>(s.kv_memory);
   options.mlock = s.mlock;
   options.mmap = s.mmap;

@@ -40,7 +40,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       case 1: {
         const int64_t prompt = 1 + bytes.Next();
         const int64_t max_new = bytes.Next();
-        Demand(simulation.Arrive(prompt, max_new, max_new % 4 == 3));
+        Demand(simulation.Arrive({.prompt = prompt,
+                                  .max_new = max_new,
+                                  .scores_prompt = max_new % 4 == 3,
+                                  .uses_cache = max_new % 16 != 2,
+                                  .text = static_cast<uint64_t>(prompt) * 7 % 60,
+                                  .salt = static_cast<uint64_t>(prompt) % 2}));
         break;
       }
       case 2:

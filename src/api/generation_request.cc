@@ -84,11 +84,23 @@ void ReadStreamOptions(FieldReader& reader, GenerationOptions* out) {
   if (nested.failed()) reader.Fail(nested.error());
 }
 
+// An empty salt would look like one and separate nothing, so it is refused, as vLLM does.
+void ReadCaching(FieldReader& reader, GenerationOptions* out) {
+  reader.Bool("cache_prompt", &out->cache_prompt);
+  const json::value* salt = reader.Take("cache_salt");
+  if (salt == nullptr || reader.failed()) return;
+  if (!salt->is_string() || salt->get_string().empty() || salt->get_string().size() > kMaxSaltBytes) {
+    return reader.FailInvalid("cache_salt", fmt::format("a string of 1 to {} bytes", kMaxSaltBytes), *salt);
+  }
+  out->cache_salt = Text(*salt);
+}
+
 void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
   reader.String("model", &out->model);
   ReadSamplingFields(reader, out);
   reader.Integer("n", 1, static_cast<int64_t>(kMaxChoices), &out->n);
   ReadStop(reader, &out->stop);
+  ReadCaching(reader, out);
   if (route == Route::kCompletion) reader.Bool("echo", &out->echo);
   ReadMaxTokens(reader, out);
   reader.Bool("stream", &out->stream);

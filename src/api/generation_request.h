@@ -20,6 +20,7 @@ namespace tenfold::api {
 
 inline constexpr size_t kMaxStops = 16;
 inline constexpr size_t kMaxStopBytes = 1024;  // each
+inline constexpr size_t kMaxSaltBytes = 1024;
 inline constexpr size_t kMaxBiases = 4096;
 inline constexpr size_t kMaxChoices = 128;  // of one request: n times its prompts
 
@@ -48,6 +49,8 @@ struct GenerationOptions {
   int64_t max_tokens = -1;            // < 0: what the context leaves; 0 only with echo
   bool echo = false;                  // completions only: the prompt comes back in front of each of its answers
   bool ignore_eos = false;
+  bool cache_prompt = true;  // may take its prompt's beginning from the prefix cache and leave its own there
+  std::string cache_salt;    // shares that only with requests of the same salt
   bool stream = false;
   bool include_usage = false;
   OutputFormat format{};

@@ -158,6 +158,8 @@ TEST(GenerationRequest, RefusesByName) {
       {R"("user":5)", 400, "user"},
       {R"("chat_template_kwargs":{"tools":[]})", 400, "chat_template_kwargs.tools"},
       {R"("cache_prompt":"x")", 400, "cache_prompt"},
+      {R"("cache_salt":"")", 400, "cache_salt"},
+      {R"("cache_salt":7)", 400, "cache_salt"},
       {R"("metadata":{"a":1})", 400, "metadata"},
       {R"("mirostat":2)", 501, "mirostat"},
       {R"("id_slot":0)", 501, "id_slot"},
@@ -207,6 +209,13 @@ TEST(GenerationRequest, UnknownFieldsSuggestTheNearestName) {
             "Unknown field 'stream_options.usage'; remove it.");
   EXPECT_EQ(ParseChatRequest(Chat(R"("colour of the sky":1)")).error().message,
             "Unknown field 'colour of the sky'; remove it.");
+}
+
+TEST(GenerationRequest, CachingIsAllowedUnlessForbiddenAndSaltedOnRequest) {
+  EXPECT_TRUE(Options("").cache_prompt);
+  EXPECT_EQ(Options("").cache_salt, "");
+  EXPECT_FALSE(Options(R"("cache_prompt":false)").cache_prompt);
+  EXPECT_EQ(Options(R"("cache_salt":"anna\u0000b")").cache_salt, std::string("anna\0b", 6));
 }
 
 TEST(GenerationRequest, Penalties) {

@@ -57,7 +57,7 @@ struct NeutralField {
 };
 
 // In both routes. `user`, `metadata`, `safety_identifier` and `prompt_cache_key` only label a request; a label that
-// nobody reads changes no answer. `cache_prompt` and what steers speculation are permissions, not demands. The other
+// nobody reads changes no answer. What steers speculation is a permission, no demand. The other
 // parameters of a sampler that is off (dry_base beside dry_multiplier 0) have nothing to act on: any number will do.
 constexpr NeutralField kBoth[] = {
     {"mirostat", IsZero, "0"},
@@ -115,7 +115,6 @@ constexpr NeutralField kBoth[] = {
     {"return_tokens_as_token_ids", IsFalse, "false"},
     {"return_token_ids", IsFalse, "false"},
     {"request_id", IsString, "a string"},
-    {"cache_salt", IsString, "a string"},
     {"guided_json", IsNothing, "null"},
     {"guided_regex", IsNothing, "null"},
     {"guided_choice", IsNothing, "null"},
@@ -130,7 +129,6 @@ constexpr NeutralField kBoth[] = {
     {"prompt_cache_key", IsString, "a string"},
     {"prompt_cache_retention", IsString, "a string"},
     {"metadata", IsStringMap, "an object of strings"},
-    {"cache_prompt", IsBool, "a boolean"},
     {"service_tier", IsDefaultTier, "\"auto\" or \"default\""},
     {"lora", IsEmpty, "[]"},
 };

@@ -22,7 +22,8 @@ struct Settings {
   int64_t batch_size = 512;  // tokens
   int64_t parallel = 10;     // requests
   int64_t kv_memory = 0;     // bytes; 0: what is free less a margin
-  int64_t gpu_layers = 0;    // wanted by the operator; there is no GPU
+  bool prefix_cache = true;
+  int64_t gpu_layers = 0;  // wanted by the operator; there is no GPU
   bool mlock = false;
   bool mmap = true;
 

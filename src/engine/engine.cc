@@ -121,6 +121,8 @@ void Engine::Impl::Publish() {
   const std::lock_guard lock(mutex);
   published.steps_total = counters.steps;
   published.prompt_tokens_total = counters.prompt_tokens;
+  published.cached_tokens_total = counters.cached_tokens;
+  published.evictions_total = counters.evictions;
   published.generated_tokens_total = counters.generated_tokens;
   published.busy_slots_total = counters.busy_slots;
   published.preemptions_total = counters.preemptions;
@@ -129,8 +131,9 @@ void Engine::Impl::Publish() {
   published.generate_seconds_total = counters.generate_seconds;
   published.running = loop ? loop->scheduler().running() : 0;
   published.waiting = loop ? loop->scheduler().waiting() : 0;
-  published.kv_pages_total = loop ? loop->scheduler().pool().total() : 0;
-  published.kv_pages_used = loop ? loop->scheduler().pool().used() : 0;
+  published.kv_pages_total = loop ? loop->scheduler().pages().total() : 0;
+  published.kv_pages_used = loop ? loop->scheduler().pages().used() : 0;
+  published.kv_pages_idle = loop ? loop->scheduler().pages().idle() : 0;
 }
 
 bool Engine::Impl::ReportLoad(std::string_view stage, double progress) {

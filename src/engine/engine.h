@@ -29,6 +29,7 @@ struct Options {
   int64_t max_step_tokens = 512;  // tokens per step (-b)
   int64_t max_running = 10;       // requests computed together (-np)
   uint64_t kv_bytes = 0;          // KV pool; 0: what is free less a margin (pool_plan.h)
+  bool prefix_cache = true;       // pages of equal beginnings are shared, and kept after their requests
   bool mlock = false;
   bool mmap = true;    // false: the file is read into memory instead of mapped
   bool exact = false;  // results independent of batch, chunking and threads
@@ -75,6 +76,7 @@ struct Optimization {
   bool repacked = true;
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
+  bool prefix_cache = true;
   int64_t kv_tokens = 0;  // that all requests together may hold
 };
 
@@ -90,13 +92,16 @@ struct Snapshot {
   int64_t running = 0;  // requests that hold pages
   int64_t waiting = 0;  // requests admitted that hold none
   int32_t kv_pages_total = 0;
-  int32_t kv_pages_used = 0;
+  int32_t kv_pages_used = 0;  // held by requests
+  int32_t kv_pages_idle = 0;  // held by none, kept for prompts that begin alike
   // Since the loop last made progress or, if that was later, since it last got something to do; < 0: neither yet.
   int64_t last_step_age_us = -1;
   bool work_pending = false;  // the loop has something to compute
   // Counters since the process started.
   uint64_t steps_total = 0;
-  uint64_t prompt_tokens_total = 0;
+  uint64_t prompt_tokens_total = 0;  // computed
+  uint64_t cached_tokens_total = 0;  // prompt tokens found in the prefix cache instead
+  uint64_t evictions_total = 0;      // pages taken out of the prefix cache because they were needed
   uint64_t generated_tokens_total = 0;
   uint64_t busy_slots_total = 0;  // sum over steps of the sequences in them
   uint64_t preemptions_total = 0;
@@ -134,8 +139,10 @@ struct Request {
   std::vector<tokenizer::TokenId> prompt;  // not empty; every id in the vocabulary
   int64_t max_new_tokens = -1;             // < 0: what the context leaves; 0: nothing is drawn
   sampling::Params sampling;
-  bool ignore_eos = false;  // end-of-generation tokens are never drawn
-  int32_t n_top = -1;       // < 0: no log-probabilities; else 0..100
+  bool ignore_eos = false;   // end-of-generation tokens are never drawn
+  bool cache_prompt = true;  // takes pages from the prefix cache and leaves its own there
+  std::string cache_salt{};  // shares pages only with requests of the same salt
+  int32_t n_top = -1;        // < 0: no log-probabilities; else 0..100
   // What the answer must match; null: anything. For this model's vocabulary. The request stops where only the end is
   // left. With trigger tokens the grammar begins behind the first of them that is drawn, and all before is free.
   std::shared_ptr<const grammar::Grammar> grammar;

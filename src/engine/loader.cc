@@ -176,6 +176,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
                          .huge_pages = arena.asked_huge_pages() && platform::HugePagesAllowed(),
                          .weight_bytes = arena.size(),
                          .kv_bytes = loaded.model->kv().buffer().size(),
+                         .prefix_cache = options.prefix_cache,
                          .kv_tokens = int64_t{loaded.kv_pages} * kv::kPageTokens};
   if (options.mlock) {
     report("locking memory", 1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <random>
 #include <utility>
 
 #include "base/check.h"
@@ -15,7 +16,9 @@ namespace {
 sched::Limits SchedulerLimits(const Options& options, const LoadedModel& loaded) {
   return {.max_running = options.max_running,
           .max_step_tokens = options.max_step_tokens,
-          .max_context = loaded.info->max_context};
+          .max_context = loaded.info->max_context,
+          .prefix_cache = options.prefix_cache,
+          .key_seed = (uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
 }
 
 // A grammar that proved too ambiguous stays so: the request is at fault, and asking again would not help.
@@ -46,8 +49,12 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
     return s.request.on_finish(std::move(finish));
   }
   const auto it = sequences_.emplace(id, std::move(s)).first;
-  if (scheduler_.Add(id, prompt_tokens, max_new_tokens, it->second.request.score_prompt) ==
-      sched::Admission::kNeverFits) {
+  const Request& added = it->second.request;
+  if (scheduler_.Add(id, {.prompt = it->second.tokens,
+                          .max_new_tokens = max_new_tokens,
+                          .scores_prompt = added.score_prompt,
+                          .uses_cache = added.cache_prompt,
+                          .cache_salt = added.cache_salt}) == sched::Admission::kNeverFits) {
     Finish finish{.reason = FinishReason::kFailed,
                   .error = {ErrorCode::kInvalidArgument,  // for good: asking again would not help
                             fmt::format("the request needs {} tokens of KV memory, more than the whole pool holds",
@@ -80,6 +87,7 @@ void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason
   finish.timings.prompt_us = first - planned;
   finish.timings.generate_us = sequence.last_token_us < 0 ? 0 : sequence.last_token_us - first;
   finish.timings.prompt_tokens = sequence.prompt_tokens;
+  finish.timings.cached_tokens = sequence.cached_tokens;
   finish.timings.generated_tokens = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
   sequence.request.on_finish(std::move(finish));
 }
@@ -182,7 +190,7 @@ void Loop::Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_u
   } else if (generated >= sequence.max_new_tokens) {
     FinishOne(it, FinishReason::kLength, {});
   } else {
-    scheduler_.AppendToken(seq);
+    scheduler_.AppendToken(seq, sequence.tokens.back());
   }
 }
 
@@ -191,10 +199,13 @@ void Loop::Account(const sched::StepPlan& plan, const StepStats& stats, LoopCoun
   for (const sched::PlanRow& row : plan.rows) {
     Sequence& sequence = sequences_.at(row.seq);
     const int64_t end = std::min(row.first_position + row.count, sequence.prompt_tokens);
-    if (end > sequence.prompt_counted) {
-      prompt_tokens += end - sequence.prompt_counted;
-      sequence.prompt_counted = end;
-    }
+    if (end <= sequence.prompt_counted) continue;
+    // What lies between the last position counted and this row's first was found in the cache.
+    const int64_t cached = std::max<int64_t>(0, row.first_position - sequence.prompt_counted);
+    prompt_tokens += end - sequence.prompt_counted - cached;
+    sequence.cached_tokens += cached;
+    counters.cached_tokens += static_cast<uint64_t>(cached);
+    sequence.prompt_counted = end;
   }
   // A mixed step's time is shared out by tokens: the cost of a token hardly depends on whose it is.
   const double seconds = static_cast<double>(stats.duration_us) * 1e-6;
@@ -209,7 +220,9 @@ void Loop::Account(const sched::StepPlan& plan, const StepStats& stats, LoopCoun
 
 StepStats Loop::RunStep(LoopCounters& counters) {
   const int64_t begin_us = NowUs();
+  const uint64_t evictions_before = scheduler_.pages().evictions();
   const sched::StepPlan plan = scheduler_.Plan();
+  counters.evictions += scheduler_.pages().evictions() - evictions_before;
   TENFOLD_CHECK(!plan.rows.empty(), "the scheduler must always make progress");
   for (const sched::PlanRow& row : plan.rows) {
     Sequence& sequence = sequences_.at(row.seq);

@@ -20,10 +20,12 @@ namespace tenfold::engine {
 // Counters that only grow; the engine adds them to the snapshot.
 struct LoopCounters {
   uint64_t steps = 0;
-  uint64_t prompt_tokens = 0;
+  uint64_t prompt_tokens = 0;  // computed
+  uint64_t cached_tokens = 0;  // prompt tokens whose pages were there already
   uint64_t generated_tokens = 0;
   uint64_t busy_slots = 0;
   uint64_t preemptions = 0;
+  uint64_t evictions = 0;  // of pages that nobody held
   uint64_t cancelled = 0;
   double prompt_seconds = 0;
   double generate_seconds = 0;
@@ -60,7 +62,8 @@ class Loop {
     std::vector<tokenizer::TokenId> tokens;  // prompt, then what was drawn
     int64_t prompt_tokens = 0;
     int64_t max_new_tokens = 0;
-    int64_t prompt_counted = 0;  // prompt tokens already counted in metrics (recomputation counts once)
+    int64_t prompt_counted = 0;  // prompt tokens already counted, as computed or cached (recomputation counts once)
+    int64_t cached_tokens = 0;
     sampling::Sampler sampler;
     std::optional<grammar::Matcher> matcher{};  // has taken every token drawn; recomputation leaves it alone
     std::vector<Token> scored{};                // prompt tokens of this step

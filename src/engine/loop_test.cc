@@ -60,7 +60,7 @@ class LoopTest : public ::testing::Test {
       loop.RunStep(counters_);
       EXPECT_EQ(loop.CheckIntegrity(), "");
     }
-    EXPECT_EQ(loop.scheduler().pool().used(), 0);
+    EXPECT_EQ(loop.scheduler().pages().used(), 0);
     return steps;
   }
 

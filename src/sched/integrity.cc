@@ -6,7 +6,7 @@
 namespace tenfold::sched {
 
 std::string Scheduler::CheckIntegrity() const {
-  if (std::string wrong = pool_.CheckIntegrity(); !wrong.empty()) return wrong;
+  if (std::string wrong = pages_.CheckIntegrity(); !wrong.empty()) return wrong;
   if (running_.size() + waiting_.size() != sequences_.size()) {
     return fmt::format("{} running and {} waiting, but {} sequences", running_.size(), waiting_.size(),
                        sequences_.size());
@@ -14,7 +14,7 @@ std::string Scheduler::CheckIntegrity() const {
   if (running() > limits_.max_running) return fmt::format("{} running of {}", running(), limits_.max_running);
 
   uint64_t last_arrival = 0;
-  std::vector<int32_t> listed(pool_.total(), 0);
+  std::vector<int32_t> listed(pages_.total(), 0);
   const auto visit = [&](const Sequence& s, bool running) -> std::string {
     const auto found = sequences_.find(s.id);
     if (found == sequences_.end() || &found->second != &s) return fmt::format("sequence {} is not owned", s.id);
@@ -22,7 +22,7 @@ std::string Scheduler::CheckIntegrity() const {
     if (s.arrival <= last_arrival) return fmt::format("sequence {} is out of its order of arrival", s.id);
     last_arrival = s.arrival;
     for (const kv::PageId page : s.pages) {
-      if (page < 0 || page >= pool_.total()) return fmt::format("sequence {} lists page {}", s.id, page);
+      if (page < 0 || page >= pages_.total()) return fmt::format("sequence {} lists page {}", s.id, page);
       ++listed[page];
     }
     return CheckSequence(s);
@@ -33,9 +33,9 @@ std::string Scheduler::CheckIntegrity() const {
   for (const Sequence* s : waiting_) {
     if (std::string wrong = visit(*s, false); !wrong.empty()) return wrong;
   }
-  for (kv::PageId page = 0; page < pool_.total(); ++page) {
-    if (listed[page] != pool_.refs(page)) {
-      return fmt::format("page {} is listed {} times but has {} references", page, listed[page], pool_.refs(page));
+  for (kv::PageId page = 0; page < pages_.total(); ++page) {
+    if (listed[page] != pages_.holders(page)) {
+      return fmt::format("page {} is listed {} times but has {} holders", page, listed[page], pages_.holders(page));
     }
   }
   return "";
@@ -43,11 +43,20 @@ std::string Scheduler::CheckIntegrity() const {
 
 std::string Scheduler::CheckSequence(const Sequence& s) const {
   const auto pages = static_cast<int64_t>(s.pages.size());
-  if (s.computed < 0 || s.computed > s.known || s.known > s.limit || s.limit > limits_.max_context) {
-    return fmt::format("sequence {} has {} computed, {} known, {} at most", s.id, s.computed, s.known, s.limit);
+  if (s.computed < 0 || s.computed > s.known() || s.known() > s.limit || s.limit > limits_.max_context) {
+    return fmt::format("sequence {} has {} computed, {} known, {} at most", s.id, s.computed, s.known(), s.limit);
   }
   if (pages < kv::PagesFor(s.computed) || pages > kv::PagesFor(s.limit)) {
     return fmt::format("sequence {} has {} pages for {} computed tokens of {}", s.id, pages, s.computed, s.limit);
+  }
+  if (s.published < 0 || s.published * kv::kPageTokens > s.computed) {
+    return fmt::format("sequence {} has {} published pages of {} computed tokens", s.id, s.published, s.computed);
+  }
+  for (int64_t i = 0; i < pages; ++i) {
+    const kv::PageId page = s.pages[static_cast<size_t>(i)];
+    if (pages_.IsPublished(page) != (i < s.published))
+      return fmt::format("sequence {} would write page {}", s.id, page);
+    if (i >= s.published && pages_.holders(page) != 1) return fmt::format("page {} is shared before it is full", page);
   }
   if (!s.running && pages != 0) return fmt::format("sequence {} waits with {} pages", s.id, pages);
   return "";

@@ -1,7 +1,13 @@
 // Decides which tokens of which sequences the next step computes, and which pages they use.
 //
-// A deterministic function of the calls made on it: no clock, no thread, no I/O, no model. Tokens themselves are not
-// here, only their counts. Not thread safe: the engine loop owns it.
+// A deterministic function of the calls made on it: no clock, no thread, no I/O, no model. Tokens are known here only
+// to find their pages again (kv/page_cache.h). Not thread safe: the engine loop owns it.
+//
+// A sequence takes published pages for its next tokens whenever there are some: when it is admitted, and at every later
+// step of its prompt. If another sequence of the same step is about to compute the very page it needs next, it waits
+// for that one and takes the page then: requests that begin alike compute their beginning once, also when all arrive
+// together. It loses nothing by waiting, because what it needs is being computed. Positions whose logits are wanted are
+// always computed: the last known one, and all of a prompt that is scored.
 //
 // Everything is first come, first served: the running sequences are always older than the waiting ones, the youngest
 // pays when pages run out, and the oldest is never refused a page. So the oldest always advances, every sequence
@@ -13,11 +19,13 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "kv/block_pool.h"
+#include "kv/page_cache.h"
 #include "sched/step_plan.h"
 
 namespace tenfold::sched {
@@ -29,6 +37,17 @@ struct Limits {
   // Prompt tokens per step whose logits are wanted, >= 1: each takes a row of vocabulary size, which a whole step's
   // tokens would make too large.
   int64_t max_scored_tokens = 64;
+  bool prefix_cache = true;  // full pages are shared and kept; false: as if every request said !uses_cache
+  uint64_t key_seed = 0;     // of the prefix keys: a secret of the process, where clients are not trusted
+};
+
+// What a sequence brings. All of it is copied.
+struct Arrival {
+  std::span<const int32_t> prompt;  // >= 1 token
+  int64_t max_new_tokens = 0;       // >= 0
+  bool scores_prompt = false;       // the logits of every prompt position are wanted, each once, however often computed
+  bool uses_cache = true;           // takes pages from the cache and leaves its own there
+  std::string_view cache_salt{};    // pages are shared only between sequences with the same salt
 };
 
 enum class Admission { kQueued, kNeverFits };
@@ -46,42 +65,46 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // seq ids are new and positive, prompt_tokens >= 1, max_new_tokens >= 0. kNeverFits when prompt + max_new exceeds
-  // max_context or the whole pool; nothing is remembered then.
-  // `scores_prompt`: the logits of every prompt position are wanted, each once, however often it is computed.
-  Admission Add(SeqId seq, int64_t prompt_tokens, int64_t max_new_tokens, bool scores_prompt = false);
+  // seq ids are new and positive. kNeverFits when prompt + max_new exceeds max_context or the whole pool; nothing is
+  // remembered then.
+  Admission Add(SeqId seq, const Arrival& arrival);
   // Forgets a sequence in any state and frees its pages: finished and cancelled alike. Must exist.
   void Remove(SeqId seq);
   // The next step. Running sequences with one token to compute come first, so that no prompt delays them by more than
   // the rest of the step's budget; the remaining budget goes to prompt chunks, oldest first. With more sequences to
   // advance than the budget has tokens, they take turns, one token each.
-  // When pages run out the youngest running sequence is preempted: it frees its pages and waits at the head of the
-  // queue. The youngest itself never preempts; short of pages it keeps its own and computes what fits in them.
-  // rows is empty only if there is no sequence at all, or the oldest one waits for its AppendToken or Remove.
+  // When pages run out, pages that nobody holds are evicted, then the youngest running sequence is preempted: it lets
+  // go of its pages and waits at the head of the queue; what is not evicted until its turn it need not compute again.
+  // The youngest itself never preempts; short of pages it keeps its own and computes what fits in them. rows is empty
+  // only if there is no sequence at all, or the oldest one waits for its AppendToken or Remove.
   StepPlan Plan();
   // The planned rows have been computed. Rows of sequences removed since are ignored.
   void Commit(const StepPlan& plan);
-  // A token was sampled for the sequence: its known count grows by one. Needs a committed row that reached the last
-  // known token, once per such row, and no more than max_new tokens in all.
-  void AppendToken(SeqId seq);
-  // Drops KV beyond `tokens` (speculation, retry); known tokens stay and are computed again. Needs
-  // 0 <= tokens <= computed, and no plan that is not committed yet.
+  // A token was sampled for the sequence and is known from here on. Needs a committed row that reached the last known
+  // token, once per such row, and no more than max_new tokens in all.
+  void AppendToken(SeqId seq, int32_t token);
+  // Drops KV beyond `tokens`, or beyond fewer where the rest of a page is published and must not be written again
+  // (speculation, retry); known tokens stay and are computed again, or found again in the cache. Needs 0 <= tokens <=
+  // computed, and no plan that is not committed yet.
   void Truncate(SeqId seq, int64_t tokens);
 
   SequenceView View(SeqId seq) const;  // must exist; spans are valid until the next non-const call
   bool empty() const { return sequences_.empty(); }
   int64_t running() const { return static_cast<int64_t>(running_.size()); }
   int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
-  const kv::BlockPool& pool() const { return pool_; }
-  // "" or what is wrong: every page owned by exactly the sequences that list it, counts within bounds, no sequence both
+  const kv::PageCache& pages() const { return pages_; }
+  // "" or what is wrong: every page held by exactly the sequences that list it, counts within bounds, no sequence both
   // running and waiting, all in order of arrival. O(pages + sequences).
   std::string CheckIntegrity() const;
 
  private:
   struct Sequence {
     SeqId id = 0;
-    int64_t known = 0;
+    std::vector<int32_t> tokens;  // all that are known
     int64_t computed = 0;
+    int64_t published = 0;            // leading pages that are, all of them computed
+    std::vector<kv::PrefixKey> keys;  // of the first full pages, as far as they were asked for
+    kv::PrefixKey root;
     int64_t limit = 0;          // prompt + max_new
     uint64_t arrival = 0;       // number in the order of Add
     uint64_t last_turn = 0;     // number of its admission or last share, in the order in which those were given
@@ -89,26 +112,43 @@ class Scheduler {
     bool awaits_token = false;  // reached its last known token; AppendToken may follow
     bool running = false;
     bool scores_prompt = false;
+    bool uses_cache = true;
     int64_t scored = 0;  // positions before it have handed out their logits; counted only with scores_prompt
     std::vector<kv::PageId> pages;
 
-    int64_t pending() const { return known - computed; }
-    int64_t logits_next() const { return scores_prompt && scored < known ? scored : known - 1; }
+    int64_t known() const { return static_cast<int64_t>(tokens.size()); }
+    int64_t pending() const { return known() - computed; }
+    // The first position whose logits are still wanted.
+    int64_t logits_next() const { return scores_prompt && scored < known() ? scored : known() - 1; }
+    int64_t page() const { return computed / kv::kPageTokens; }  // the next one to fill, by its place
+    kv::PageId parent(int64_t page) const { return page == 0 ? kv::kNoPage : pages[static_cast<size_t>(page) - 1]; }
   };
 
   Sequence& Find(SeqId seq);
   const Sequence& Find(SeqId seq) const;
+  // planning.cc
   void Admit();
-  bool Fits(const Sequence& candidate) const;
+  bool Fits(Sequence& candidate) const;
   bool IsStuck(const Sequence& s) const;
   void ShareBudget();
+  void SharePrompts(std::span<Sequence* const> prompts, int64_t budget);
+  void Give(Sequence& s, int64_t tokens);
+  // prefix.cc
+  static kv::PageTokens TokensOf(const Sequence& s, int64_t page);
+  const kv::PrefixKey& KeyOf(Sequence& s, int64_t page) const;
+  static bool MayAdopt(const Sequence& s, int64_t page);
+  static bool Leads(const Sequence& s);
+  void Adopt(Sequence& s);
+  int64_t HeldPagesToAdopt(Sequence& s) const;
+  void Publish(Sequence& s);
   void TakePages(StepPlan& plan);
   void Preempt(StepPlan& plan);
+  // scheduler.cc
   void FreePagesBeyond(Sequence& sequence, int64_t tokens);
   std::string CheckSequence(const Sequence& sequence) const;
 
   Limits limits_;
-  kv::BlockPool pool_;
+  kv::PageCache pages_;
   std::map<SeqId, Sequence> sequences_;  // owns them; the lists below point into it
   std::vector<Sequence*> running_;       // oldest first
   std::deque<Sequence*> waiting_;        // oldest first, all younger than the running ones

@@ -11,6 +11,8 @@ struct Outcome {
   uint64_t hash = 0;
   int64_t finished = 0;
   int64_t preemptions = 0;
+  int64_t adopted = 0;
+  int64_t evictions = 0;
   int64_t steps = 0;
 };
 
@@ -22,10 +24,14 @@ Outcome Live(uint64_t seed, int64_t steps) {
   const Limits limits{.max_running = 1 + below(chance(4) ? 24 : 10),
                       .max_step_tokens = 1 + below(chance(3) ? 6 : 64),
                       .max_context = 16 + below(240),
-                      .max_scored_tokens = 1 + below(chance(2) ? 4 : 40)};
+                      .max_scored_tokens = 1 + below(chance(2) ? 4 : 40),
+                      .prefix_cache = !chance(8),
+                      .key_seed = random()};
   const auto pages = static_cast<int32_t>(1 + below(chance(2) ? 8 : 40));
   const int64_t arrival_one_in = 1 + below(chance(2) ? 5 : 30);
   const int64_t stop_one_in = chance(3) ? 10 : 1000;
+  const uint64_t texts = chance(2) ? 13 : 400;
+  const uint64_t salts = chance(3) ? 3 : 1;
   Simulation simulation(limits, pages);
   Outcome outcome;
   std::string wrong;
@@ -38,7 +44,12 @@ Outcome Live(uint64_t seed, int64_t steps) {
       // Mostly what fits, sometimes too long, sometimes nothing but a prompt.
       const int64_t longest = std::min<int64_t>(limits.max_context, int64_t{pages} * 16);
       const int64_t prompt = 1 + below(chance(20) ? 2 * longest : longest) / (chance(2) ? 8 : 1);
-      wrong = simulation.Arrive(prompt, chance(10) ? 0 : below(std::max<int64_t>(1, longest - prompt) + 2), chance(4));
+      wrong = simulation.Arrive({.prompt = prompt,
+                                 .max_new = chance(10) ? 0 : below(std::max<int64_t>(1, longest - prompt) + 2),
+                                 .scores_prompt = chance(8),
+                                 .uses_cache = !chance(10),
+                                 .text = random() % texts,
+                                 .salt = random() % salts});
     }
     if (wrong.empty() && chance(40)) wrong = simulation.Cancel(random());
     if (wrong.empty() && chance(60)) wrong = simulation.Truncate(random(), random());
@@ -46,10 +57,12 @@ Outcome Live(uint64_t seed, int64_t steps) {
   }
   while (wrong.empty() && !simulation.scheduler().empty()) step();
   EXPECT_EQ(wrong, "") << "seed " << seed << ", step " << outcome.steps;
-  EXPECT_EQ(simulation.scheduler().pool().used(), 0) << "seed " << seed;
+  EXPECT_EQ(simulation.scheduler().pages().used(), 0) << "seed " << seed;
   outcome.hash = simulation.plan_hash();
   outcome.finished = simulation.finished();
   outcome.preemptions = simulation.preemptions();
+  outcome.adopted = simulation.adopted_tokens();
+  outcome.evictions = static_cast<int64_t>(simulation.scheduler().pages().evictions());
   return outcome;
 }
 
@@ -57,16 +70,22 @@ TEST(Simulation, HundredThousandRandomStepsKeepEveryPromise) {
   int64_t steps = 0;
   int64_t finished = 0;
   int64_t preemptions = 0;
+  int64_t adopted = 0;
+  int64_t evictions = 0;
   for (uint64_t seed = 1; steps < 100'000; ++seed) {
     const Outcome outcome = Live(seed, 500);
     steps += outcome.steps;
     finished += outcome.finished;
     preemptions += outcome.preemptions;
+    adopted += outcome.adopted;
+    evictions += outcome.evictions;
     if (HasFailure()) return;
   }
   // The load must be one that reaches the interesting places.
   EXPECT_GT(finished, 1'000);
   EXPECT_GT(preemptions, 300);
+  EXPECT_GT(adopted, 15'000);
+  EXPECT_GT(evictions, 1'000);
 }
 
 TEST(Simulation, SameSeedSamePlans) {
@@ -82,7 +101,7 @@ TEST(Simulation, ScarcePagesDoNotMakeItThrash) {
   Simulation simulation({.max_running = 8, .max_step_tokens = 64, .max_context = 256}, 24);
   int64_t useful = 0;
   for (int i = 0; i < 40; ++i) {
-    ASSERT_EQ(simulation.Arrive(32, 224), "");
+    ASSERT_EQ(simulation.Arrive({.prompt = 32, .max_new = 224, .text = static_cast<uint64_t>(12 * i + 4)}), "");
     useful += 256;
   }
   while (!simulation.scheduler().empty()) ASSERT_EQ(simulation.Step([](SeqId) { return false; }), "");
@@ -95,7 +114,7 @@ TEST(Simulation, ScarcePagesDoNotMakeItThrash) {
 TEST(Simulation, FloodOfNewPromptsStarvesNobody) {
   Simulation simulation({.max_running = 4, .max_step_tokens = 3, .max_context = 64}, 16);
   for (int i = 0; i < 1'000; ++i) {
-    ASSERT_EQ(simulation.Arrive(1 + i % 40, i % 7), "");
+    ASSERT_EQ(simulation.Arrive({.prompt = 1 + i % 40, .max_new = i % 7, .text = static_cast<uint64_t>(i)}), "");
     ASSERT_EQ(simulation.Step([](SeqId) { return false; }), "") << i;
   }
   EXPECT_GT(simulation.finished(), 100);

@@ -288,7 +288,6 @@ void Generation::Observe(const engine::Timings& timings) {
                                     .prefill_us = timings.prompt_us,
                                     .decode_us = timings.generate_us,
                                     .prompt_tokens = prompt_tokens_,
-                                    .cached_tokens = timings.cached_tokens,
                                     .generated_tokens = generated_tokens_});
 }
 

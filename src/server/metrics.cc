@@ -95,6 +95,12 @@ void AddTenfold(Families& f, const engine::Snapshot& s) {
   f.LoadState(s.state);
   f.Gauge("tenfold_load_progress", "Share of the model's bytes loaded, 0 to 1.",
           s.state == engine::LoadState::kReady ? 1.0 : s.progress);
+  f.Counter("tenfold_prefix_cached_tokens_total", "Prompt tokens found in the prefix cache.",
+            static_cast<double>(s.cached_tokens_total));
+  f.Counter("tenfold_prefix_evictions_total", "Pages of the prefix cache given up for requests.",
+            static_cast<double>(s.evictions_total));
+  f.Gauge("tenfold_prefix_idle_ratio", "KV pages that no request holds but the prefix cache keeps, 0 to 1.",
+          Ratio(s.kv_pages_idle, s.kv_pages_total));
 }
 
 }  // namespace
@@ -133,8 +139,6 @@ void Metrics::ObserveFinished(const RequestObservation& r) {
   histograms_->decode.Observe(Seconds(r.decode_us));
   histograms_->prompt_tokens.Observe(static_cast<double>(r.prompt_tokens));
   histograms_->generated_tokens.Observe(static_cast<double>(r.generated_tokens));
-  prefix_queries_ += static_cast<uint64_t>(r.prompt_tokens);
-  prefix_hits_ += static_cast<uint64_t>(r.cached_tokens);
   const double e2e_s = Seconds(r.e2e_us);
   mean_request_s_ = mean_request_s_ == 0 ? e2e_s : 0.9 * mean_request_s_ + 0.1 * e2e_s;
 }
@@ -149,14 +153,15 @@ void Metrics::CountCancelled(std::string_view where) { ++cancelled_[std::string(
 
 std::string Metrics::Render(const engine::Snapshot& s, int64_t held) const {
   Families f(model_name_);
+  const auto prompt_tokens = static_cast<double>(s.prompt_tokens_total + s.cached_tokens_total);
   AddLlamaCpp(f, s, held);
   f.Gauge("vllm:num_requests_running", "Requests being computed.", static_cast<double>(s.running));
   f.Gauge("vllm:num_requests_waiting", "Requests that wait.", static_cast<double>(s.waiting + held));
   f.Gauge("vllm:kv_cache_usage_perc", "KV pages in use, 0 to 1.", Ratio(s.kv_pages_used, s.kv_pages_total));
-  f.Counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up.", static_cast<double>(prefix_queries_));
-  f.Counter("vllm:prefix_cache_hits_total", "Prompt tokens found.", static_cast<double>(prefix_hits_));
+  f.Counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up.", prompt_tokens);
+  f.Counter("vllm:prefix_cache_hits_total", "Prompt tokens found.", static_cast<double>(s.cached_tokens_total));
   f.Counter("vllm:num_preemptions_total", "Requests put back to wait.", static_cast<double>(s.preemptions_total));
-  f.Counter("vllm:prompt_tokens_total", "Prompt tokens processed.", static_cast<double>(s.prompt_tokens_total));
+  f.Counter("vllm:prompt_tokens_total", "Prompt tokens, computed or cached.", prompt_tokens);
   f.Counter("vllm:generation_tokens_total", "Tokens generated.", static_cast<double>(s.generated_tokens_total));
   f.Counters("vllm:request_success_total", "Requests answered.", "finished_reason", succeeded_);
   const Histograms& h = *histograms_;

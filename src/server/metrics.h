@@ -22,7 +22,6 @@ struct RequestObservation {
   int64_t prefill_us = 0;
   int64_t decode_us = 0;
   int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;
   int64_t generated_tokens = 0;
 };
 
@@ -51,8 +50,6 @@ class Metrics {
   std::map<std::string, uint64_t, std::less<>> rejected_;
   std::map<std::string, uint64_t, std::less<>> cancelled_;
   std::map<std::string, uint64_t, std::less<>> succeeded_;
-  uint64_t prefix_queries_ = 0;
-  uint64_t prefix_hits_ = 0;
   double mean_request_s_ = 0;
 };
 

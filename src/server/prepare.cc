@@ -191,6 +191,8 @@ engine::Request MakeEngineRequest(const api::GenerationOptions& options, const P
   for (const api::LogitBias& bias : options.logit_bias) request.sampling.bias.push_back({bias.token, bias.bias});
   request.sampling.seed = seed + static_cast<uint64_t>(index);
   request.ignore_eos = options.ignore_eos;
+  request.cache_prompt = options.cache_prompt;
+  request.cache_salt = options.cache_salt;
   request.n_top = options.n_top;
   request.score_prompt = options.echo && options.n_top >= 0;
   request.grammar = grammar;

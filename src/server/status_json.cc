@@ -33,7 +33,7 @@ void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
   if (!o.mlock_reason.empty()) w.Key("reason").String(o.mlock_reason);
   w.EndObject();
   w.Key("huge_pages").Bool(o.huge_pages).Key("repacked").Bool(o.repacked);
-  w.Key("prefix_cache").Bool(false).Key("tuned_from").Null();  // neither exists yet
+  w.Key("prefix_cache").Bool(o.prefix_cache).Key("tuned_from").Null();  // the latter does not exist yet
   w.Key("weight_bytes").Uint(o.weight_bytes).Key("kv_bytes").Uint(o.kv_bytes);
   w.Key("kv_tokens").Int(o.kv_tokens);
   w.EndObject();
@@ -59,7 +59,13 @@ void WriteDefaults(JsonWriter& w) {
   w.Key("repeat_penalty").Double(o.repeat_penalty).Key("repeat_last_n").Int(o.repeat_last_n);
   w.Key("presence_penalty").Double(o.presence_penalty).Key("frequency_penalty").Double(o.frequency_penalty);
   w.Key("n_predict").Int(o.max_tokens).Key("max_tokens").Int(o.max_tokens).Key("n_probs").Int(0);
-  w.Key("ignore_eos").Bool(o.ignore_eos).Key("stream").Bool(o.stream).EndObject();
+  w.Key("ignore_eos")
+      .Bool(o.ignore_eos)
+      .Key("cache_prompt")
+      .Bool(o.cache_prompt)
+      .Key("stream")
+      .Bool(o.stream)
+      .EndObject();
 }
 
 }  // namespace

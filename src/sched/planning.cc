@@ -1,0 +1,144 @@
+// Planning has three stages: admit who fits, share the step's tokens, take pages (oldest first, preempting from the
+// young end). Preemption drops pages and computes again later instead of copying them elsewhere: on a CPU the pages
+// already are in the memory they would be copied to, and those that nobody needs before stay in the cache.
+#include <algorithm>
+#include <set>
+
+#include "sched/scheduler.h"
+
+namespace tenfold::sched {
+
+StepPlan Scheduler::Plan() {
+  Admit();
+  ShareBudget();
+  StepPlan plan;
+  TakePages(plan);
+  for (const bool single : {true, false}) {
+    for (Sequence* s : running_) {
+      if (s->share == 0 || (s->pending() == 1) != single) continue;
+      const int64_t end = s->computed + s->share;
+      plan.rows.push_back({.seq = s->id,
+                           .first_position = s->computed,
+                           .count = s->share,
+                           .logits_from = std::clamp(s->logits_next(), s->computed, end),
+                           .wants_hidden = false});
+      plan.tokens += s->share;
+    }
+  }
+  return plan;
+}
+
+void Scheduler::Admit() {
+  while (!waiting_.empty() && running() < limits_.max_running && Fits(*waiting_.front())) {
+    Sequence* admitted = waiting_.front();
+    waiting_.pop_front();
+    admitted->running = true;
+    admitted->last_turn = ++turns_;
+    running_.push_back(admitted);
+    Adopt(*admitted);  // at once, so that the next candidate sees what is left
+  }
+}
+
+// A newcomer must find room for its known tokens and one more, beside what the running sequences still lack for the
+// same and one page that each of them may grow into. Without the latter it would be admitted, computed and thrown out a
+// few steps later, again and again. Pages that it can adopt from those who hold them cost nothing. With nothing running
+// it always fits, because Add compared its limit with the whole pool.
+bool Scheduler::Fits(Sequence& candidate) const {
+  const auto pages_soon = [](const Sequence& s) { return kv::PagesFor(std::min(s.known() + 1, s.limit)); };
+  int64_t free = pages_.available() - (pages_soon(candidate) - HeldPagesToAdopt(candidate));
+  for (const Sequence* s : running_) {
+    const int64_t wanted = std::min(pages_soon(*s) + 1, kv::PagesFor(s->limit));
+    free -= std::max<int64_t>(0, wanted - static_cast<int64_t>(s->pages.size()));
+  }
+  return free >= 0;
+}
+
+// Only the youngest can be: an older one would preempt it. It must not be given tokens that it cannot use.
+bool Scheduler::IsStuck(const Sequence& s) const {
+  return &s == running_.back() && running_.size() > 1 && pages_.available() == 0 &&
+         kv::PagesFor(s.computed + 1) > static_cast<int64_t>(s.pages.size());
+}
+
+void Scheduler::Give(Sequence& s, int64_t tokens) {
+  if (tokens == 0) return;
+  s.share = tokens;
+  s.last_turn = ++turns_;
+}
+
+// Sets each running sequence's share of the step's tokens; 0 for those that get none.
+void Scheduler::ShareBudget() {
+  std::vector<Sequence*> eager;
+  for (Sequence* s : running_) {
+    s->share = 0;
+    Adopt(*s);
+    if (s->pending() > 0 && !IsStuck(*s)) eager.push_back(s);
+  }
+  int64_t budget = limits_.max_step_tokens;
+  if (static_cast<int64_t>(eager.size()) > budget) {
+    // Too many for one token each: those who have waited longest take a turn.
+    std::stable_sort(eager.begin(), eager.end(),
+                     [](const Sequence* a, const Sequence* b) { return a->last_turn < b->last_turn; });
+    eager.resize(static_cast<size_t>(budget));
+    for (Sequence* s : eager) Give(*s, 1);
+    return;
+  }
+  std::vector<Sequence*> prompts;
+  for (Sequence* s : eager) {
+    if (s->pending() > 1) {
+      prompts.push_back(s);
+    } else {
+      Give(*s, 1);
+      --budget;
+    }
+  }
+  SharePrompts(prompts, budget);
+}
+
+// Oldest first. There is one token for each prompt at least, so the oldest always advances, and as the first it never
+// waits for another to fill its page.
+void Scheduler::SharePrompts(std::span<Sequence* const> prompts, int64_t budget) {
+  int64_t scored_budget = limits_.max_scored_tokens;
+  std::set<kv::PrefixKey> led;  // pages that somebody in this step is filling
+  for (Sequence* s : prompts) {
+    if (Leads(*s)) {
+      const bool first = led.insert(KeyOf(*s, s->page())).second;
+      if (!first && MayAdopt(*s, s->page())) continue;
+    }
+    const bool scores = s->logits_next() + 1 < s->known();
+    const int64_t share = std::min({s->pending(), budget, scores ? scored_budget : budget});
+    if (scores) scored_budget -= share;
+    Give(*s, share);
+    budget -= share;
+  }
+}
+
+void Scheduler::TakePages(StepPlan& plan) {
+  for (size_t i = 0; i < running_.size(); ++i) {  // running_ shrinks from its end while we go
+    Sequence& s = *running_[i];
+    if (s.share == 0) continue;
+    const auto needed = static_cast<size_t>(kv::PagesFor(s.computed + s.share));
+    while (s.pages.size() < needed) {
+      if (const auto page = pages_.Allocate()) {
+        s.pages.push_back(*page);
+      } else if (running_.back() != &s) {
+        Preempt(plan);
+      } else {
+        s.share = std::min(s.share, static_cast<int64_t>(s.pages.size()) * kv::kPageTokens - s.computed);
+        break;
+      }
+    }
+  }
+}
+
+void Scheduler::Preempt(StepPlan& plan) {
+  Sequence* youngest = running_.back();
+  running_.pop_back();
+  FreePagesBeyond(*youngest, 0);
+  youngest->computed = 0;
+  youngest->published = 0;
+  youngest->running = false;
+  waiting_.push_front(youngest);
+  plan.preempted.push_back(youngest->id);
+}
+
+}  // namespace tenfold::sched
