@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
-#include <vector>
 
 #include "base/check.h"
 #include "kernels/pack/layout.h"
@@ -28,7 +27,9 @@ RecordKind RecordKindOf(Packing packing) {
   }
 }
 
-int64_t RecordColumns(RecordKind kind) { return kind == RecordKind::kFloat ? layout::kRecordFColumns : 256; }
+int64_t RecordColumns(RecordKind kind) {
+  return kind == RecordKind::kFloat ? layout::kRecordFColumns : Activations::kBlockColumns;
+}
 
 size_t RecordBytes(RecordKind kind) {
   switch (kind) {
@@ -105,21 +106,29 @@ void Remainder(RecordKind kind, const float* x, int64_t cols, const uint8_t* rec
 
 }  // namespace
 
-void Activations::Quantize(int64_t begin, int64_t end) {
+void Activations::Quantize(int64_t begin, int64_t end) { QuantizeColumns(begin, end, 0, impl_->cols); }
+
+void Activations::QuantizeColumns(int64_t begin, int64_t end, int64_t first, int64_t cols) {
   const Impl& impl = *impl_;
+  TENFOLD_CHECK(first % kBlockColumns == 0 && first + cols <= impl.cols, "columns are quantised in whole blocks");
   const QuantizeFn functions[kRecordKinds] = {impl.kernels->quantize_float, impl.kernels->quantize_8,
                                               impl.kernels->quantize_k};
   for (int k = 0; k < kRecordKinds; ++k) {
     const Records& r = impl.records[k];
     if (!r.wanted) continue;
+    const auto kind = static_cast<RecordKind>(k);
+    uint8_t* const block = r.memory.get() + static_cast<size_t>(first / RecordColumns(kind)) * r.block_stride;
     for (int64_t t = begin; t < end; ++t) {
-      const float* x = impl.x + t * impl.x_stride;
-      uint8_t* records = r.memory.get() + static_cast<size_t>(t) * r.token_bytes;
-      functions[k](x, impl.cols, records, r.block_stride);
+      const float* x = impl.x + t * impl.x_stride + first;
+      uint8_t* records = block + static_cast<size_t>(t) * r.token_bytes;
+      functions[k](x, cols, records, r.block_stride);
       if (r.planes == 1) continue;
-      std::vector<float> rest(static_cast<size_t>(impl.cols));  // kExact only: the price of a token is elsewhere
-      Remainder(static_cast<RecordKind>(k), x, impl.cols, records, r.block_stride, rest.data());
-      functions[k](rest.data(), impl.cols, records + r.record_bytes, r.block_stride);
+      for (int64_t c = 0; c < cols; c += kBlockColumns, records += r.block_stride) {
+        float rest[kBlockColumns];
+        const int64_t n = std::min(kBlockColumns, cols - c);
+        Remainder(kind, x + c, n, records, r.block_stride, rest);
+        functions[k](rest, n, records + r.record_bytes, r.block_stride);
+      }
     }
   }
 }

@@ -74,6 +74,9 @@ struct MatmulPlan::Prepared {
   bool gather = false;      // token_rows is no run of consecutive rows
   size_t c_bytes = 0;       // accumulators of one tile in scratch; twice, then gather_bytes, also twice
   size_t gather_bytes = 0;  // the records of one token block
+  int64_t token_step = 1;   // tokens of an item
+  int64_t token_cuts = 1;
+  size_t unfinished = 0;  // the job's first counter
 };
 
 // Records of one token block: of column block b at base + b * block_stride.
@@ -111,6 +114,7 @@ void MatmulPlan::Build(Isa isa, Precision precision, std::span<const MatmulJob> 
   scratch_bytes_ = 0;
   for (const MatmulJob& job : jobs) PrepareJob(precision, job);
   CutItems(std::max(threads, 1));
+  CountUnfinished();
 }
 
 void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
@@ -172,10 +176,12 @@ void MatmulPlan::CutItems(int threads) {
   // With fewer tiles than keep many threads busy to the end, tiles are cut by tokens as well.
   const int64_t cuts = all_tiles == 0 ? 1 : (kTilesPerThread * threads + all_tiles - 1) / all_tiles;
   for (size_t j = 0; j < jobs_.size(); ++j) {
-    const Prepared& p = jobs_[j];
+    Prepared& p = jobs_[j];
     const double each_us = tile_us(p);
     const int64_t tiles = tiles_of(p);
     const int64_t token_step = std::max((p.tokens + cuts - 1) / cuts, kMinTokenCut);
+    p.token_step = token_step;
+    p.token_cuts = (p.tokens + token_step - 1) / token_step;
     for (int64_t tile = 0; tile < tiles;) {
       const double goal_us = std::clamp(remaining_us / (4.0 * threads), kItemMinUs, kItemMaxUs);
       const int64_t take = std::clamp<int64_t>(static_cast<int64_t>(goal_us / each_us), 1, tiles - tile);
@@ -190,6 +196,54 @@ void MatmulPlan::CutItems(int threads) {
       tile += take;
       remaining_us -= each_us * static_cast<double>(take);
     }
+  }
+}
+
+namespace {
+
+constexpr int64_t kBlockPanels = Activations::kBlockColumns / kPanelRows;
+
+// Panels of a matrix that lie both in [begin, end) and in block `block` of its rows.
+int32_t PanelsInBlock(int64_t block, int64_t begin, int64_t end) {
+  return static_cast<int32_t>(std::min(end, (block + 1) * kBlockPanels) - std::max(begin, block * kBlockPanels));
+}
+
+}  // namespace
+
+void MatmulPlan::CountUnfinished() {
+  size_t counters = 0;
+  for (Prepared& p : jobs_) {
+    if (p.job.next == nullptr) continue;
+    TENFOLD_CHECK(p.job.next->cols() == p.job.w->rows && p.job.next->tokens() == p.tokens, "next is not of y's shape");
+    p.unfinished = counters;
+    counters += static_cast<size_t>((PanelCount(p.job.w->rows) + kBlockPanels - 1) / kBlockPanels * p.token_cuts);
+  }
+  if (counters > unfinished_capacity_) {
+    unfinished_ = std::make_unique<std::atomic<int32_t>[]>(counters);
+    unfinished_capacity_ = counters;
+  }
+  for (const Prepared& p : jobs_) {
+    if (p.job.next == nullptr) continue;
+    const int64_t panels = PanelCount(p.job.w->rows);
+    std::atomic<int32_t>* counter = &unfinished_[p.unfinished];
+    for (int64_t block = 0; block * kBlockPanels < panels; ++block) {
+      for (int64_t cut = 0; cut < p.token_cuts; ++cut) {
+        (counter++)->store(PanelsInBlock(block, 0, panels), std::memory_order_relaxed);
+      }
+    }
+  }
+}
+
+void MatmulPlan::QuantizeFinished(const Prepared& p, const Item& item) const {
+  const int64_t rows = p.job.w->rows;
+  for (int64_t block = item.panel_begin / kBlockPanels; block * kBlockPanels < item.panel_end; ++block) {
+    const int32_t done = PanelsInBlock(block, item.panel_begin, item.panel_end);
+    const auto counter = p.unfinished + static_cast<size_t>(block * p.token_cuts + item.token_begin / p.token_step);
+    // Releases what this item wrote of the block; the last one acquires what the others did.
+    if (unfinished_[counter].fetch_sub(done, std::memory_order_acq_rel) != done) continue;
+    const int64_t first = block * Activations::kBlockColumns;
+    p.job.next->QuantizeColumns(item.token_begin, item.token_end, first,
+                                std::min(Activations::kBlockColumns, rows - first));
   }
 }
 
@@ -209,6 +263,7 @@ void MatmulPlan::RunItem(int64_t item, uint8_t* scratch) const {
       RunTile(p, panel, panels, t, tokens, view, view2, scratch);
     }
   }
+  if (p.job.next != nullptr) QuantizeFinished(p, it);
 }
 
 // The records of `tokens` tokens of the job from its token `first` on: in place, or copied to `gathered`.

@@ -5,6 +5,7 @@
 // items of whole weight panels. What it does not: own threads; model/ hands the items to the pool.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -52,6 +53,10 @@ class Activations {
                int64_t cols, Precision precision = Precision::kFast);
   // Quantises tokens [begin, end). Any thread; different tokens concurrently.
   void Quantize(int64_t begin, int64_t end);
+  // The same for columns [first, first + cols) of them, first a multiple of kBlockColumns, as is cols unless it reaches
+  // the last column. Each part of a row once, before anybody reads it.
+  static constexpr int64_t kBlockColumns = 256;
+  void QuantizeColumns(int64_t begin, int64_t end, int64_t first, int64_t cols);
 
   int64_t tokens() const;
   int64_t cols() const;
@@ -75,6 +80,9 @@ struct MatmulJob {
   float* y = nullptr;                     // (n_tokens, w->rows), row stride y_stride elements
   int64_t y_stride = 0;
   Epilogue epilogue = Epilogue::kStore;
+  // Prepared over y, for the product that comes next: whoever finishes the last of a block's columns quantises them,
+  // while they lie in its cache. Null: nobody does.
+  Activations* next = nullptr;
 };
 
 // The items of one phase. Build once per phase, then run every item exactly once.
@@ -107,15 +115,20 @@ class MatmulPlan {
   };
   void PrepareJob(Precision precision, const MatmulJob& job);
   void CutItems(int threads);
+  void CountUnfinished();
   static RecordsView View(const Prepared& p, const Records& records, int64_t first, int64_t tokens, uint8_t* gathered);
   // `panels` panels from `panel` on, times `tokens` tokens from the job's token `first` on.
   void RunTile(const Prepared& p, int64_t panel, int panels, int64_t first, int64_t tokens, RecordsView view,
                RecordsView view2, uint8_t* scratch) const;
+  void QuantizeFinished(const Prepared& p, const Item& item) const;
 
   Isa isa_ = Isa::kScalar;
   std::vector<Prepared> jobs_;
   std::vector<Item> items_;
   size_t scratch_bytes_ = 0;
+  // Panels still to come of each (block of columns, run of tokens) of the jobs that have a `next`.
+  std::unique_ptr<std::atomic<int32_t>[]> unfinished_;
+  size_t unfinished_capacity_ = 0;
 };
 
 }  // namespace tenfold::kernels

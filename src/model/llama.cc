@@ -14,6 +14,7 @@ void ForwardLlama(const Config& config, const Weights& weights, Step& step) {
     // x += Wo attention(rope(Wq h), rope(Wk h), Wv h),  h = norm(x)
     const kernels::PackedMatrix* const qkv[] = {&layer.q, &layer.k, &layer.v};
     step.Normalise(layer.attn_norm, qkv);
+    if (i + 1 == config.n_layers) step.DropUnwanted();  // the others' keys and values are all that is left to do
     step.ProjectQkv(layer);
     step.RotateAndStore(i, layer, kernels::RopePairing::kInterleaved);
     step.Attend(i);

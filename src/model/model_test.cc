@@ -225,6 +225,39 @@ TEST(Model, ExactLogitsDoNotDependOnChunksNeighboursOrThreads) {
   }
 }
 
+// Only wanted positions pass the last layer. Nobody may see that: logits are the bits of a step that wants all of them,
+// whichever part of whichever row is wanted, and later tokens find every key and value.
+TEST(Model, ExactLogitsDoNotDependOnWhichPositionsWantThem) {
+  for (const char* architecture : {"qwen2", "qwen3", "llama"}) {
+    for (const kernels::Isa isa : kernels::SupportedIsas()) {
+      const gguf::TinyModelOptions options{.architecture = architecture, .types = "q4_k_m", .seed = 5};
+      Fixture all(options, isa, kernels::Precision::kExact, 2);
+      Fixture some(options, isa, kernels::Precision::kExact, 2);
+      const auto a = RandomTokens(41, 500, 1);
+      const auto b = RandomTokens(36, 500, 2);
+      const std::span<const int32_t> ta(a), tb(b);
+      const auto step = [&](Fixture& f, int64_t first, int64_t end, int64_t from_a, int64_t from_b) {
+        const auto part = [&](std::span<const int32_t> t) { return t.subspan(size_t(first), size_t(end - first)); };
+        const StepRow rows[] = {{part(ta), first, from_a, std::span(f.pages).first(3)},
+                                {part(tb), first, from_b, std::span(f.pages).subspan(10, 3)}};
+        f.model->Forward(rows);
+      };
+      step(all, 0, 35, 0, 0);
+      step(some, 0, 35, 35, 33);
+      ASSERT_EQ(some.model->logit_rows(), 2);
+      for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(some.Logits(i), all.Logits(68 + i)) << architecture;
+      step(some, 0, 35, 0, 35);  // the same pages again
+      ASSERT_EQ(some.model->logit_rows(), 35);
+      for (int64_t i = 0; i < 35; ++i) EXPECT_EQ(some.Logits(i), all.Logits(i)) << architecture;
+      step(some, 0, 35, 35, 35);
+      EXPECT_EQ(some.model->logit_rows(), 0);
+      step(all, 35, 36, 35, 35);
+      step(some, 35, 36, 35, 35);
+      for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(some.Logits(i), all.Logits(i)) << architecture;
+    }
+  }
+}
+
 // A stopwatch changes no bit, counts every phase, and leaves nothing behind when it is taken away.
 TEST(Model, AProfileTimesEveryPhaseAndChangesNothing) {
   Fixture f({.types = "q4_k_m"}, kernels::SupportedIsas().back(), kernels::Precision::kFast);

@@ -17,6 +17,7 @@ void ForwardQwen2(const Config& config, const Weights& weights, Step& step) {
     // x += Wo attention(rope(Wq h + bq), rope(Wk h + bk), Wv h + bv),  h = norm(x)
     const kernels::PackedMatrix* const qkv[] = {&layer.q, &layer.k, &layer.v};
     step.Normalise(layer.attn_norm, qkv);
+    if (i + 1 == config.n_layers) step.DropUnwanted();  // the others' keys and values are all that is left to do
     step.ProjectQkv(layer);
     step.RotateAndStore(i, layer, kernels::RopePairing::kHalves);  // adds the biases first: the layer has them
     step.Attend(i);

@@ -16,6 +16,7 @@ void ForwardQwen3(const Config& config, const Weights& weights, Step& step) {
     // x += Wo attention(rope(norm(Wq h)), rope(norm(Wk h)), Wv h),  h = norm(x)
     const kernels::PackedMatrix* const qkv[] = {&layer.q, &layer.k, &layer.v};
     step.Normalise(layer.attn_norm, qkv);
+    if (i + 1 == config.n_layers) step.DropUnwanted();  // the others' keys and values are all that is left to do
     step.ProjectQkv(layer);
     step.RotateAndStore(i, layer,
                         kernels::RopePairing::kHalves);  // norms the heads first: the layer has q_norm, k_norm

@@ -73,6 +73,7 @@ void Step::Begin(std::span<const StepRow> rows) {
   positions_.clear();
   row_of_token_.clear();
   logit_tokens_.clear();
+  dropped_ = false;
   for (size_t r = 0; r < rows.size(); ++r) {
     for (size_t i = 0; i < rows[r].tokens.size(); ++i) {
       const int64_t position = rows[r].first_position + static_cast<int64_t>(i);
@@ -115,8 +116,29 @@ void Step::Embed(const kernels::PackedMatrix& embedding) {
       kTokenGrain);
 }
 
-void Step::Quantise(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
-                    int64_t n, int64_t cols) {
+void Step::DropUnwanted() {
+  if (logit_rows() == live()) return;
+  dropped_ = true;
+  wanted_rows_.assign(rows_.begin(), rows_.end());
+  auto from = x_.begin();
+  auto to = x_.begin();
+  for (StepRow& row : wanted_rows_) {
+    const int64_t count = static_cast<int64_t>(row.tokens.size());
+    const int64_t skip = std::clamp(row.logits_from - row.first_position, int64_t{0}, count);
+    row.tokens = row.tokens.subspan(Size(skip));
+    row.first_position += skip;
+    // To the front, in order: no token's values are overwritten before they have moved.
+    from += skip * c_.d_model;
+    if (from != to) std::copy(from, from + (count - skip) * c_.d_model, to);
+    from += (count - skip) * c_.d_model;
+    to += (count - skip) * c_.d_model;
+  }
+  rows_ = wanted_rows_;
+  attention_.Build(c_, rows_, pool_.threads());
+}
+
+void Step::Prepare(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
+                   int64_t n, int64_t cols) {
   std::array<tensor::DType, 4> formats;
   TENFOLD_CHECK(consumers.size() <= formats.size(), "more consumers than any phase has");
   for (size_t i = 0; i < consumers.size(); ++i) formats[i] = consumers[i]->format;
@@ -124,8 +146,8 @@ void Step::Quantise(kernels::Activations& act, std::span<const kernels::PackedMa
 }
 
 void Step::Normalise(const float* weight, std::span<const kernels::PackedMatrix* const> consumers) {
-  const int64_t n = static_cast<int64_t>(tokens_.size());
-  Quantise(act_model_, consumers, normed_.data(), n, c_.d_model);
+  const int64_t n = live();
+  Prepare(act_model_, consumers, normed_.data(), n, c_.d_model);
   Run(
       Phase::kNormQuantise, n,
       [&](int64_t t, int) {
@@ -146,11 +168,21 @@ void Step::RunMatmul(Phase phase, std::span<const kernels::MatmulJob> jobs) {
 
 void Step::ProjectQkv(const LayerWeights& layer) {
   const kernels::MatmulJob jobs[] = {
-      {.w = &layer.q, .x = &act_model_, .y = q_.data(), .y_stride = layer.q.rows},
       {.w = &layer.k, .x = &act_model_, .y = k_.data(), .y_stride = layer.k.rows},
       {.w = &layer.v, .x = &act_model_, .y = v_.data(), .y_stride = layer.v.rows},
+      {.w = &layer.q, .x = &act_model_, .y = q_.data(), .y_stride = layer.q.rows},
   };
-  RunMatmul(Phase::kQkv, jobs);
+  if (!dropped_) return RunMatmul(Phase::kQkv, jobs);
+  if (live() == 0) return RunMatmul(Phase::kQkv, std::span(jobs).first(2));
+  kernels::MatmulJob wanted[] = {jobs[0], jobs[1], jobs[2]};
+  wanted[2].token_rows = logit_tokens_;
+  RunMatmul(Phase::kQkv, wanted);
+}
+
+int64_t Step::QueryOf(int64_t token) const {
+  if (!dropped_) return token;
+  const auto at = std::lower_bound(logit_tokens_.begin(), logit_tokens_.end(), token);
+  return at != logit_tokens_.end() && *at == token ? at - logit_tokens_.begin() : -1;
 }
 
 void Step::RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernels::RopePairing pairing) {
@@ -160,14 +192,16 @@ void Step::RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernel
       [&](int64_t t, int) {
         const float* cos = cos_.data() + t * (c_.n_rot / 2);
         const float* sin = sin_.data() + t * (c_.n_rot / 2);
-        AddBias(layer.q_bias, c_.n_heads * hd, q_.data() + t * c_.n_heads * hd);
+        if (const int64_t at = QueryOf(t); at >= 0) {
+          AddBias(layer.q_bias, c_.n_heads * hd, q_.data() + at * c_.n_heads * hd);
+          for (int64_t h = 0; h < c_.n_heads; ++h) {
+            float* q = q_.data() + (at * c_.n_heads + h) * hd;
+            if (layer.q_norm != nullptr) kernels::RmsNorm(isa_, q, layer.q_norm, hd, c_.rms_eps, q);
+            kernels::Rope(isa_, pairing, cos, sin, c_.n_rot, q);
+          }
+        }
         AddBias(layer.k_bias, c_.n_kv_heads * hd, k_.data() + t * c_.n_kv_heads * hd);
         AddBias(layer.v_bias, c_.n_kv_heads * hd, v_.data() + t * c_.n_kv_heads * hd);
-        for (int64_t h = 0; h < c_.n_heads; ++h) {
-          float* q = q_.data() + (t * c_.n_heads + h) * hd;
-          if (layer.q_norm != nullptr) kernels::RmsNorm(isa_, q, layer.q_norm, hd, c_.rms_eps, q);
-          kernels::Rope(isa_, pairing, cos, sin, c_.n_rot, q);
-        }
         const auto& page_ids = rows_[Size(row_of_token_[Size(t)])].page_ids;
         for (int64_t h = 0; h < c_.n_kv_heads; ++h) {
           float* k = k_.data() + (t * c_.n_kv_heads + h) * hd;
@@ -189,9 +223,9 @@ void Step::Attend(int64_t layer_index) {
 }
 
 void Step::ProjectAttention(const LayerWeights& layer) {
-  const int64_t n = static_cast<int64_t>(tokens_.size());
+  const int64_t n = live();
   const kernels::PackedMatrix* const consumers[] = {&layer.attn_out};
-  Quantise(act_attention_, consumers, attended_.data(), n, c_.n_heads * c_.head_dim);
+  Prepare(act_attention_, consumers, attended_.data(), n, c_.n_heads * c_.head_dim);
   Run(
       Phase::kQuantise, n,
       [&](int64_t t, int) {
@@ -208,32 +242,31 @@ void Step::ProjectAttention(const LayerWeights& layer) {
 }
 
 void Step::GatedFeedForward(const LayerWeights& layer) {
-  const int64_t n = static_cast<int64_t>(tokens_.size());
+  const kernels::PackedMatrix* const consumers[] = {&layer.down};
+  Prepare(act_ff_, consumers, hidden_.data(), live(), c_.d_ff);
   const kernels::MatmulJob gate_up[] = {{.w = &layer.gate,
                                          .w2 = &layer.up,
                                          .x = &act_model_,
                                          .y = hidden_.data(),
                                          .y_stride = c_.d_ff,
-                                         .epilogue = kernels::Epilogue::kSiluMul}};
+                                         .epilogue = kernels::Epilogue::kSiluMul,
+                                         .next = &act_ff_}};
   RunMatmul(Phase::kGateUp, gate_up);
-  const kernels::PackedMatrix* const consumers[] = {&layer.down};
-  Quantise(act_ff_, consumers, hidden_.data(), n, c_.d_ff);
-  Run(Phase::kQuantise, n, [&](int64_t t, int) { act_ff_.Quantize(t, t + 1); });
   const kernels::MatmulJob down[] = {
       {.w = &layer.down, .x = &act_ff_, .y = x_.data(), .y_stride = c_.d_model, .epilogue = kernels::Epilogue::kAdd}};
   RunMatmul(Phase::kDown, down);
 }
 
 void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output) {
-  const int64_t m = logit_rows();
+  DropUnwanted();  // where the last layer has not
+  const int64_t m = live();
   if (m == 0) return;
   const kernels::PackedMatrix* const consumers[] = {&output};
-  // Only the wanted positions: gathered to the front of normed.
-  Quantise(act_model_, consumers, normed_.data(), m, c_.d_model);
+  Prepare(act_model_, consumers, normed_.data(), m, c_.d_model);
   Run(
       Phase::kHead, m,
       [&](int64_t i, int) {
-        kernels::RmsNorm(isa_, x_.data() + logit_tokens_[Size(i)] * c_.d_model, norm_weight, c_.d_model, c_.rms_eps,
+        kernels::RmsNorm(isa_, x_.data() + i * c_.d_model, norm_weight, c_.d_model, c_.rms_eps,
                          normed_.data() + i * c_.d_model);
         act_model_.Quantize(i, i + 1);
       },

@@ -3,7 +3,8 @@
 // What it does: owns the buffers of a step (reused from step to step) and runs each verb on the thread pool. What it
 // does not: know an architecture; qwen2.cc, qwen3.cc and llama.cc do, and read as the forward pass itself.
 //
-// A step has n tokens in all, of one or more sequences, in the order of the rows given to Begin().
+// A step has n tokens in all, of one or more sequences, in the order of the rows given to Begin(). After DropUnwanted()
+// the n of everything but keys and values is the number of positions that want logits.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,10 @@ class Step {
 
   // x (n, d_model) = the tokens' embeddings.
   void Embed(const kernels::PackedMatrix& embedding);
+  // From here on only the m positions that want logits go on: x becomes (m, d_model). Those of the others that are
+  // normalised already still give their keys and values to the layer they are in. For the last layer, between its first
+  // norm and its products: nothing above it ever looks at the other positions.
+  void DropUnwanted();
   // normed (n, d_model) = rms_norm(x) * weight, ready for the matrices it is about to meet.
   void Normalise(const float* weight, std::span<const kernels::PackedMatrix* const> consumers);
   // q (n, n_heads * head_dim), k and v (n, n_kv_heads * head_dim) = normed times the layer's three matrices.
@@ -68,9 +73,14 @@ class Step {
   struct alignas(64) CacheLine {
     uint8_t bytes[64];
   };
+  // Tokens that x, q and what comes after them have.
+  int64_t live() const { return dropped_ ? logit_rows() : static_cast<int64_t>(tokens_.size()); }
+  // The index in q of a token of the step; -1: it was dropped.
+  int64_t QueryOf(int64_t token) const;
   void RunMatmul(Phase phase, std::span<const kernels::MatmulJob> jobs);
-  void Quantise(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
-                int64_t n, int64_t cols);
+  // Makes room in `act` for x (n, cols), as the consumers want it quantised.
+  void Prepare(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
+               int64_t n, int64_t cols);
   // pool_.ParallelFor, timed when somebody asked.
   template <class Fn>
   void Run(Phase phase, int64_t items, Fn&& fn, int64_t grain = 1);
@@ -90,7 +100,9 @@ class Step {
   std::vector<int64_t> positions_;     // (n)
   std::vector<int32_t> row_of_token_;  // (n)
   std::vector<int32_t> logit_tokens_;  // token indices that want logits
-  std::vector<float> cos_, sin_;       // (n, n_rot / 2)
+  bool dropped_ = false;               // only logit_tokens_ go on; rows_ is then wanted_rows_
+  std::vector<StepRow> wanted_rows_;
+  std::vector<float> cos_, sin_;  // (n, n_rot / 2)
   std::vector<float> x_, normed_, q_, k_, v_, attended_, hidden_, logits_;
   AttentionPlan attention_;
   std::vector<kernels::MatmulJob> jobs_;
