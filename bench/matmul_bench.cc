@@ -115,7 +115,13 @@ void Register(Isa isa, Packing packing, const char* name, kernels::TileFn fn) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const Isa isa : kernels::SupportedIsas()) {
+#ifdef TENFOLD_EVEX_VNNI  // this program holds the AVX-VNNI kernels in the encoding of AVX-512 VNNI machines
+  if (!kernels::IsSupported(Isa::kAvx512Vnni)) return 0;
+  const std::vector<Isa> isas = {Isa::kAvxVnni};
+#else
+  const std::vector<Isa> isas = kernels::SupportedIsas();
+#endif
+  for (const Isa isa : isas) {
     for (const FormatKernels& k : kernels::MatmulKernelsOf(isa).formats) {
       Register(isa, k.packing, k.direct_name, k.direct);
       Register(isa, k.packing, k.panel_name, k.panel);

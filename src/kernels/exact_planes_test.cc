@@ -6,6 +6,7 @@
 #include "kernels/isa.h"
 #include "kernels/matmul.h"
 #include "kernels/matmul_testing.h"
+#include "kernels/test_isas.h"
 #include "tensor/dequantize.h"
 
 namespace tenfold::kernels {
@@ -55,7 +56,7 @@ double NormalisedError(const std::vector<float>& y, const std::vector<uint8_t>& 
 class ExactPlanes : public ::testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
-    if (!IsSupported(GetParam())) GTEST_SKIP() << "this CPU has no " << NameOf(GetParam());
+    if (!RunsHere(GetParam())) GTEST_SKIP() << "this CPU has no " << NameOf(GetParam());
   }
 };
 
@@ -94,9 +95,7 @@ TEST_P(ExactPlanes, DoNotDependOnTheBatchOrOnGathering) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(AllIsas, ExactPlanes,
-                         ::testing::Values(Isa::kScalar, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512Vnni),
-                         [](const auto& info) { return std::string(NameOf(info.param)); });
+INSTANTIATE_TEST_SUITE_P(AllIsas, ExactPlanes, ::testing::ValuesIn(MatmulIsas()), TestIsaName);
 
 }  // namespace
 }  // namespace tenfold::kernels

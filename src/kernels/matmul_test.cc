@@ -10,6 +10,7 @@
 #include "kernels/activations.h"
 #include "kernels/matmul_kernels.h"
 #include "kernels/matmul_testing.h"
+#include "kernels/test_isas.h"
 
 namespace tenfold::kernels {
 namespace {
@@ -63,7 +64,7 @@ void ExpectClose(const Case& c, Isa isa, const std::vector<float>& y) {
 class MatmulOn : public ::testing::TestWithParam<Isa> {
  protected:
   void SetUp() override {
-    if (!IsSupported(GetParam())) GTEST_SKIP() << "this CPU lacks " << NameOf(GetParam());
+    if (!RunsHere(GetParam())) GTEST_SKIP() << "this CPU lacks " << NameOf(GetParam());
   }
 };
 
@@ -356,9 +357,7 @@ TEST_P(MatmulOn, QuantisersAgreeByteForByte) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(AllIsas, MatmulOn,
-                         ::testing::Values(Isa::kScalar, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512Vnni),
-                         [](const auto& info) { return std::string(NameOf(info.param)); });
+INSTANTIATE_TEST_SUITE_P(AllIsas, MatmulOn, ::testing::ValuesIn(MatmulIsas()), TestIsaName);
 
 // Every item is run once and together they cover every panel, for any number of threads and mix of jobs.
 TEST(MatmulPlan, ItemsCoverEveryRowOnce) {
