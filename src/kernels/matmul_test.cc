@@ -183,30 +183,35 @@ TEST_P(MatmulOn, PromptsOfNarrowTypesInWidePackingsStayNearExact) {
   }
 }
 
-// The panel kernels themselves, below the token counts at which they are chosen.
+// The panel kernels themselves, below the token counts at which they are chosen: every size of the first group and of
+// those after it, one panel and two, one super-block and an odd number of them.
 TEST_P(MatmulOn, PanelKernelsTakeAnyTokenCount) {
   for (const DType format : testing::kPanelFormats) {
     const FormatKernels& kernels = KernelsOf(GetParam(), PackingOf(format));
     if (kernels.panel == nullptr) continue;
-    const Case c(format, 32, 768, 30, Fill::kGaussian);
-    const Activations x = testing::Quantized(GetParam(), {format}, c.x, 30, 768);
-    const Records& records = x.impl().For(format);
-    for (int64_t tokens = 1; tokens <= 30; ++tokens) {
-      const AlignedBytes out(static_cast<size_t>(tokens) * 32 * sizeof(float));
-      auto* y = reinterpret_cast<float*>(out.data());
-      kernels.panel({.w = c.w.data,
-                     .panel_bytes = PanelBytes(format, 768),
-                     .panels = 2,
-                     .cols = 768,
-                     .records = records.memory.get(),
-                     .block_stride = records.block_stride,
-                     .tokens = tokens,
-                     .c = y});
-      for (int64_t t = 0; t < tokens; ++t) {
-        const std::vector<float> got(y + 32 * t, y + 32 * (t + 1));
-        const std::vector<double> want(c.expected.y.begin() + 32 * t, c.expected.y.begin() + 32 * (t + 1));
-        if (t != 2) {  // a token of zeros
-          ASSERT_LE(Nmse(got, want), 5e-4) << NameOf(format) << " token " << t << " of " << tokens;
+    for (const auto& [panels, cols] : {std::pair(1, 256), std::pair(1, 768), std::pair(2, 256), std::pair(2, 768)}) {
+      const int64_t rows = kPanelRows * panels;
+      const Case c(format, rows, cols, 40, Fill::kGaussian);
+      const Activations x = testing::Quantized(GetParam(), {format}, c.x, 40, cols);
+      const Records& records = x.impl().For(format);
+      for (int64_t tokens = 1; tokens <= 40; ++tokens) {
+        const AlignedBytes out(static_cast<size_t>(tokens * rows) * sizeof(float));
+        auto* y = reinterpret_cast<float*>(out.data());
+        kernels.panel({.w = c.w.data,
+                       .panel_bytes = PanelBytes(format, cols),
+                       .panels = panels,
+                       .cols = cols,
+                       .records = records.memory.get(),
+                       .block_stride = records.block_stride,
+                       .tokens = tokens,
+                       .c = y});
+        for (int64_t t = 0; t < tokens; ++t) {
+          const std::vector<float> got(y + rows * t, y + rows * (t + 1));
+          const std::vector<double> want(c.expected.y.begin() + rows * t, c.expected.y.begin() + rows * (t + 1));
+          if (t != 2) {  // a token of zeros
+            ASSERT_LE(Nmse(got, want), 5e-4) << NameOf(format) << " token " << t << " of " << tokens << ", " << panels
+                                             << " panels of " << cols << " columns";
+          }
         }
       }
     }

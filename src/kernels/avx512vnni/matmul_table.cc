@@ -5,9 +5,9 @@ namespace tenfold::kernels {
 
 using namespace avx512vnni;  // NOLINT(google-build-using-namespace): the table is a list of its functions
 
-// panel_min_tokens: where the panel path overtakes over whole layers of a 4B model, two threads, on Zen 5. There
-// converting floats costs the direct kernels little; on CPUs that share ports between conversions and products the
-// paths cross earlier, but the direct ones also round less, so the later crossing serves both.
+// panel_min_tokens: where the panel path overtakes the direct one on Zen 4 (measured per kernel, weights from memory,
+// at every count from 8 to 40). CPUs whose conversions to float do not share ports with products cross a little later;
+// the paths are then within a few percent of each other for a dozen counts, so one number serves both.
 const MatmulKernels kMatmulAvx512Vnni = {
     .formats =
         {{.packing = Packing::kF32, .direct_name = "gemm_f32_f32_2x12__avx512vnni", .direct = DirectF32},
@@ -21,19 +21,19 @@ const MatmulKernels kMatmulAvx512Vnni = {
           .direct = DirectQ4K,
           .panel_name = "gemm_q4k_a8_panel_2x12__avx512vnni",
           .panel = PanelQ4K,
-          .panel_min_tokens = 64},
+          .panel_min_tokens = 24},
          {.packing = Packing::kQ5_K,
           .direct_name = "gemm_q5k_a8_2x6__avx512vnni",
           .direct = DirectQ5K,
           .panel_name = "gemm_q5k_a8_panel_2x12__avx512vnni",
           .panel = PanelQ5K,
-          .panel_min_tokens = 64},
+          .panel_min_tokens = 24},
          {.packing = Packing::kQ6_K,
           .direct_name = "gemm_q6k_a8_2x6__avx512vnni",
           .direct = DirectQ6K,
           .panel_name = "gemm_q6k_a8_panel_2x12__avx512vnni",
           .panel = PanelQ6K,
-          .panel_min_tokens = 48},
+          .panel_min_tokens = 24},
          {.packing = Packing::kInt8By32, .direct_name = "gemm_int8_32_a8_2x6__avx512vnni", .direct = DirectInt8By32},
          {.packing = Packing::kInt8By32Offset,
           .direct_name = "gemm_int8_32o_a8_2x6__avx512vnni",
