@@ -9,8 +9,10 @@
 namespace tenfold::model {
 namespace {
 
-// Per-token work (norms, rotation) is a few microseconds; smaller groups than this cost more to hand out than to do.
+// Per-token work (norms, rotation) is a microsecond or a few; more tokens than this are handed out in groups.
 constexpr int64_t kTokenGrain = 4;
+// Groups for each thread until then: with ten tokens in three groups, one of two threads would do six of them.
+constexpr int64_t kGroupsPerThread = 4;
 
 size_t Size(int64_t n) { return static_cast<size_t>(n); }
 
@@ -36,6 +38,11 @@ Step::Step(const Config& config, RopeTable rope, kernels::Isa isa, kernels::Prec
       pool_(pool),
       kv_(kv),
       scratch_(Size(pool.threads())) {}
+
+template <class Fn>
+void Step::RunTokens(Phase phase, int64_t n, Fn&& fn) {
+  Run(phase, n, fn, std::clamp(n / (kGroupsPerThread * pool_.threads()), int64_t{1}, kTokenGrain));
+}
 
 template <class Fn>
 void Step::Run(Phase phase, int64_t items, Fn&& fn, int64_t grain) {
@@ -97,23 +104,18 @@ void Step::Begin(std::span<const StepRow> rows) {
   Reserve(cos_, n * half);
   Reserve(sin_, n * half);
   // In double: at position 100,000 a float angle is off by a hundredth of a radian.
-  Run(
-      Phase::kPrepare, n,
-      [&](int64_t t, int) {
-        for (int64_t i = 0; i < half; ++i) {
-          const double angle = static_cast<double>(positions_[Size(t)]) * rope_.frequencies[Size(i)];
-          cos_[Size(t * half + i)] = static_cast<float>(rope_.magnitude * std::cos(angle));
-          sin_[Size(t * half + i)] = static_cast<float>(rope_.magnitude * std::sin(angle));
-        }
-      },
-      kTokenGrain);
+  RunTokens(Phase::kPrepare, n, [&](int64_t t, int) {
+    for (int64_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(positions_[Size(t)]) * rope_.frequencies[Size(i)];
+      cos_[Size(t * half + i)] = static_cast<float>(rope_.magnitude * std::cos(angle));
+      sin_[Size(t * half + i)] = static_cast<float>(rope_.magnitude * std::sin(angle));
+    }
+  });
 }
 
 void Step::Embed(const kernels::PackedMatrix& embedding) {
-  Run(
-      Phase::kEmbed, static_cast<int64_t>(tokens_.size()),
-      [&](int64_t t, int) { kernels::UnpackRow(embedding, tokens_[Size(t)], x_.data() + t * c_.d_model); },
-      kTokenGrain);
+  RunTokens(Phase::kEmbed, static_cast<int64_t>(tokens_.size()),
+            [&](int64_t t, int) { kernels::UnpackRow(embedding, tokens_[Size(t)], x_.data() + t * c_.d_model); });
 }
 
 void Step::DropUnwanted() {
@@ -148,14 +150,10 @@ void Step::Prepare(kernels::Activations& act, std::span<const kernels::PackedMat
 void Step::Normalise(const float* weight, std::span<const kernels::PackedMatrix* const> consumers) {
   const int64_t n = live();
   Prepare(act_model_, consumers, normed_.data(), n, c_.d_model);
-  Run(
-      Phase::kNormQuantise, n,
-      [&](int64_t t, int) {
-        kernels::RmsNorm(isa_, x_.data() + t * c_.d_model, weight, c_.d_model, c_.rms_eps,
-                         normed_.data() + t * c_.d_model);
-        act_model_.Quantize(t, t + 1);
-      },
-      kTokenGrain);
+  RunTokens(Phase::kNormQuantise, n, [&](int64_t t, int) {
+    kernels::RmsNorm(isa_, x_.data() + t * c_.d_model, weight, c_.d_model, c_.rms_eps, normed_.data() + t * c_.d_model);
+    act_model_.Quantize(t, t + 1);
+  });
 }
 
 void Step::RunMatmul(Phase phase, std::span<const kernels::MatmulJob> jobs) {
@@ -187,31 +185,28 @@ int64_t Step::QueryOf(int64_t token) const {
 
 void Step::RotateAndStore(int64_t layer_index, const LayerWeights& layer, kernels::RopePairing pairing) {
   const int64_t hd = c_.head_dim;
-  Run(
-      Phase::kRotateStore, static_cast<int64_t>(tokens_.size()),
-      [&](int64_t t, int) {
-        const float* cos = cos_.data() + t * (c_.n_rot / 2);
-        const float* sin = sin_.data() + t * (c_.n_rot / 2);
-        if (const int64_t at = QueryOf(t); at >= 0) {
-          AddBias(layer.q_bias, c_.n_heads * hd, q_.data() + at * c_.n_heads * hd);
-          for (int64_t h = 0; h < c_.n_heads; ++h) {
-            float* q = q_.data() + (at * c_.n_heads + h) * hd;
-            if (layer.q_norm != nullptr) kernels::RmsNorm(isa_, q, layer.q_norm, hd, c_.rms_eps, q);
-            kernels::Rope(isa_, pairing, cos, sin, c_.n_rot, q);
-          }
-        }
-        AddBias(layer.k_bias, c_.n_kv_heads * hd, k_.data() + t * c_.n_kv_heads * hd);
-        AddBias(layer.v_bias, c_.n_kv_heads * hd, v_.data() + t * c_.n_kv_heads * hd);
-        const auto& page_ids = rows_[Size(row_of_token_[Size(t)])].page_ids;
-        for (int64_t h = 0; h < c_.n_kv_heads; ++h) {
-          float* k = k_.data() + (t * c_.n_kv_heads + h) * hd;
-          if (layer.k_norm != nullptr) kernels::RmsNorm(isa_, k, layer.k_norm, hd, c_.rms_eps, k);
-          kernels::Rope(isa_, pairing, cos, sin, c_.n_rot, k);
-          kernels::WriteKv(isa_, kv_.Pages(layer_index, h, page_ids), positions_[Size(t)], hd, k,
-                           v_.data() + (t * c_.n_kv_heads + h) * hd);
-        }
-      },
-      kTokenGrain);
+  RunTokens(Phase::kRotateStore, static_cast<int64_t>(tokens_.size()), [&](int64_t t, int) {
+    const float* cos = cos_.data() + t * (c_.n_rot / 2);
+    const float* sin = sin_.data() + t * (c_.n_rot / 2);
+    if (const int64_t at = QueryOf(t); at >= 0) {
+      AddBias(layer.q_bias, c_.n_heads * hd, q_.data() + at * c_.n_heads * hd);
+      for (int64_t h = 0; h < c_.n_heads; ++h) {
+        float* q = q_.data() + (at * c_.n_heads + h) * hd;
+        if (layer.q_norm != nullptr) kernels::RmsNorm(isa_, q, layer.q_norm, hd, c_.rms_eps, q);
+        kernels::Rope(isa_, pairing, cos, sin, c_.n_rot, q);
+      }
+    }
+    AddBias(layer.k_bias, c_.n_kv_heads * hd, k_.data() + t * c_.n_kv_heads * hd);
+    AddBias(layer.v_bias, c_.n_kv_heads * hd, v_.data() + t * c_.n_kv_heads * hd);
+    const auto& page_ids = rows_[Size(row_of_token_[Size(t)])].page_ids;
+    for (int64_t h = 0; h < c_.n_kv_heads; ++h) {
+      float* k = k_.data() + (t * c_.n_kv_heads + h) * hd;
+      if (layer.k_norm != nullptr) kernels::RmsNorm(isa_, k, layer.k_norm, hd, c_.rms_eps, k);
+      kernels::Rope(isa_, pairing, cos, sin, c_.n_rot, k);
+      kernels::WriteKv(isa_, kv_.Pages(layer_index, h, page_ids), positions_[Size(t)], hd, k,
+                       v_.data() + (t * c_.n_kv_heads + h) * hd);
+    }
+  });
 }
 
 void Step::Attend(int64_t layer_index) {
@@ -226,13 +221,10 @@ void Step::ProjectAttention(const LayerWeights& layer) {
   const int64_t n = live();
   const kernels::PackedMatrix* const consumers[] = {&layer.attn_out};
   Prepare(act_attention_, consumers, attended_.data(), n, c_.n_heads * c_.head_dim);
-  Run(
-      Phase::kQuantise, n,
-      [&](int64_t t, int) {
-        AddBias(layer.attn_bias, c_.d_model, x_.data() + t * c_.d_model);
-        act_attention_.Quantize(t, t + 1);
-      },
-      kTokenGrain);
+  RunTokens(Phase::kQuantise, n, [&](int64_t t, int) {
+    AddBias(layer.attn_bias, c_.d_model, x_.data() + t * c_.d_model);
+    act_attention_.Quantize(t, t + 1);
+  });
   const kernels::MatmulJob jobs[] = {{.w = &layer.attn_out,
                                       .x = &act_attention_,
                                       .y = x_.data(),
@@ -263,14 +255,11 @@ void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output)
   if (m == 0) return;
   const kernels::PackedMatrix* const consumers[] = {&output};
   Prepare(act_model_, consumers, normed_.data(), m, c_.d_model);
-  Run(
-      Phase::kHead, m,
-      [&](int64_t i, int) {
-        kernels::RmsNorm(isa_, x_.data() + i * c_.d_model, norm_weight, c_.d_model, c_.rms_eps,
-                         normed_.data() + i * c_.d_model);
-        act_model_.Quantize(i, i + 1);
-      },
-      kTokenGrain);
+  RunTokens(Phase::kHead, m, [&](int64_t i, int) {
+    kernels::RmsNorm(isa_, x_.data() + i * c_.d_model, norm_weight, c_.d_model, c_.rms_eps,
+                     normed_.data() + i * c_.d_model);
+    act_model_.Quantize(i, i + 1);
+  });
   const kernels::MatmulJob jobs[] = {{.w = &output, .x = &act_model_, .y = logits_.data(), .y_stride = c_.vocab_size}};
   RunMatmul(Phase::kHead, jobs);
 }

@@ -84,6 +84,9 @@ class Step {
   // pool_.ParallelFor, timed when somebody asked.
   template <class Fn>
   void Run(Phase phase, int64_t items, Fn&& fn, int64_t grain = 1);
+  // The same for the n tokens of a phase whose work is by token.
+  template <class Fn>
+  void RunTokens(Phase phase, int64_t n, Fn&& fn);
   uint8_t* Scratch(int worker, size_t bytes);
   void ReserveScratch(size_t bytes);
 

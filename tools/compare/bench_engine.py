@@ -109,7 +109,8 @@ def engine_pair(a, i, others):
 
 def server_pair(a, i, others):
     mine = f"{shlex.quote(a.tenfold)} serve -m {shlex.quote(a.model)} --port {{port}}"
-    o, q = in_turns(i, others, lambda: servers.measure(mine, a.tenfold, 10, 64), lambda: servers.measure(a.peer_server, a.tenfold, 10, 64))
+    o, q = in_turns(i, others, lambda: servers.measure(mine, a.model, a.tenfold, [10], 64),
+                    lambda: servers.measure(a.peer_server, a.model, a.tenfold, [10], 64))
     if o["ok_10"] != 10 or q["ok_10"] != 10:
         print(f"  answered: tenfold {o['ok_10']:.0f} of 10, llama-server {q['ok_10']:.0f} of 10 (a failed user counts with the timeout)")
     row = {"10 users over HTTP, mean response / llama-server": o["mean_10_s"] / q["mean_10_s"],
@@ -153,6 +154,8 @@ def main():
     p.add_argument("--max-others", type=float, default=0.10, help="share of the CPUs that others may have in a pair that counts")
     p.add_argument("--server-only", action="store_true", help="leave out what needs no server")
     a = p.parse_args()
+    if a.server_only and not a.peer_server:
+        p.error("which llama-server? --peer-server or TENFOLD_PEER_SERVER")
     if not a.peer_bench and not a.server_only:
         p.error("which llama-bench? --peer-bench or TENFOLD_PEER_BENCH")
     subprocess.run(["cat", a.model], stdout=subprocess.DEVNULL, check=True)  # into the page cache

@@ -5,9 +5,9 @@
 
 CMD starts a server in the foreground; {port} in it is replaced by a free port. Each round starts every server in turn,
 waits until it is ready, runs `tenfold bench load` with one user and with N users, reads the process tree's VmHWM, and
-stops it. Prints one row per server and round and the medians. The file should be in the page cache (it is read once
-first). Needs only the Python standard library."""
-import argparse, json, os, re, shlex, signal, socket, statistics, subprocess, time, urllib.error, urllib.request
+stops it, so that no two share the machine. Prints one row per server and round and the medians. The file is read into
+the page cache before every start. Needs only the Python standard library."""
+import argparse, json, os, re, shlex, signal, socket, statistics, subprocess, tempfile, time, urllib.error, urllib.request
 
 
 def free_port():
@@ -51,38 +51,75 @@ def peak_bytes(pid):
     return best
 
 
-def measure(command, bench, users, tokens):
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    begin = time.monotonic()
-    process = subprocess.Popen(shlex.split(command.replace("{port}", str(port))), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        first = ready = None
-        while ready is None and time.monotonic() - begin < 300:
-            status = probe(url)
-            now = time.monotonic() - begin
-            if status and first is None:
-                first = now
-            if status == 200:
-                ready = now
-            time.sleep(0.002)
-        row = {"first_answer_s": first, "ready_s": ready}
-        for n in (1, users):
-            out = subprocess.run([bench, "bench", "load", url, "--users", str(n), "--tokens", str(tokens), "--timeout", "600",
-                                  "--ignore-eos"], capture_output=True, text=True).stdout
-            row[f"mean_{n}_s"] = float(re.search(r"^response, s +([\d.]+)", out, re.M).group(1))
-            row[f"ok_{n}"] = int(re.search(r"^answered +(\d+) of", out, re.M).group(1))
-            row[f"tok_s_{n}"] = float(re.search(r"^tokens/s of all users +([\d.]+)", out, re.M).group(1))
-        row["peak_gib"] = peak_bytes(process.pid) / 2**30
-        return row
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
+class Server:
+    """A server started by `command` ({port} in it becomes a free port), ready; with it goes all that it started."""
+
+    def __init__(self, command, model):
+        subprocess.run(["cat", model], stdout=subprocess.DEVNULL, check=True)  # a server may have given its pages back
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = tempfile.TemporaryFile()
+        begin = time.monotonic()
+        self.process = subprocess.Popen(shlex.split(command.replace("{port}", str(port))), stdout=self.log, stderr=self.log,
+                                        start_new_session=True)
+        self.first_answer_s = self.ready_s = None
         try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            while self.ready_s is None:
+                status = probe(self.url)
+                now = time.monotonic() - begin
+                if status and self.first_answer_s is None:
+                    self.first_answer_s = now
+                if status == 200:
+                    self.ready_s = now
+                elif self.process.poll() is not None or now > 300:
+                    self.log.seek(0)
+                    end = self.log.read()[-2000:].decode(errors="replace")
+                    what = "ended" if self.process.returncode is not None else "is not ready after 300 s"
+                    raise SystemExit(f"`{command}` {what}; its last words:\n{end}")
+                else:
+                    time.sleep(0.002)
+        except BaseException:
+            self.stop()
+            raise
+
+    def ask(self, bench, users, tokens):
+        """One `tenfold bench load`: mean response in seconds, how many were answered, tokens/s of all."""
+        out = subprocess.run([bench, "bench", "load", self.url, "--users", str(users), "--tokens", str(tokens), "--timeout", "600",
+                              "--ignore-eos"], capture_output=True, text=True)
+        figure = lambda pattern: re.search(pattern, out.stdout, re.M)
+        found = [figure(r"^response, s +([\d.]+)"), figure(r"^answered +(\d+) of"), figure(r"^tokens/s of all users +([\d.]+)")]
+        if None in found:
+            raise SystemExit(f"`tenfold bench load` told nothing:\n{out.stdout}{out.stderr}")
+        return float(found[0][1]), int(found[1][1]), float(found[2][1])
+
+    def stop(self):
+        """Returns when its processes are gone, so that the next server has the machine."""
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, how)
+            except ProcessLookupError:
+                break
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                continue
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def measure(command, model, bench, users, tokens):
+    """The figures of one start, by name; users: how many ask at once, one measurement each."""
+    with Server(command, model) as server:
+        row = {"first_answer_s": server.first_answer_s, "ready_s": server.ready_s}
+        for n in users:
+            row[f"mean_{n}_s"], row[f"ok_{n}"], row[f"tok_s_{n}"] = server.ask(bench, n, tokens)
+        row["peak_gib"] = peak_bytes(server.process.pid) / 2**30
+        return row
 
 
 def main():
@@ -91,13 +128,12 @@ def main():
     p.add_argument("--server", action="append", required=True); p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--users", type=int, default=10); p.add_argument("--tokens", type=int, default=64)
     a = p.parse_args()
-    subprocess.run(["cat", a.model], stdout=subprocess.DEVNULL, check=True)
     print(f"file {os.path.getsize(a.model) / 2**30:.2f} GiB")
     servers = [s.split("=", 1) for s in a.server]
     rows = {name: [] for name, _ in servers}
     for r in range(a.rounds):
         for name, command in servers if r % 2 == 0 else reversed(servers):
-            row = measure(command, a.tenfold, a.users, a.tokens)
+            row = measure(command, a.model, a.tenfold, (1, a.users), a.tokens)
             rows[name].append(row)
             print(name, json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}), flush=True)
     for name in rows:
