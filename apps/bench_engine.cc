@@ -14,7 +14,7 @@
 #include "bench/manifest.h"
 #include "bench/roofline_report.h"
 #include "kernels/isa.h"
-#include "platform/cpu.h"
+#include "platform/placement.h"
 
 namespace tenfold::apps {
 namespace {
@@ -24,6 +24,7 @@ struct Flags {
   std::vector<int64_t> prefill = {16, 64, 128, 256, 512, 1024, 2048};
   std::vector<int64_t> decode = {1, 2, 4, 8, 10, 16, 32};
   std::vector<int64_t> context = {0, 1024, 4096};
+  std::string cpu_affinity = "none";
   double kv_gib = 0;
   std::string json_path;
 };
@@ -39,10 +40,11 @@ Status Run(Flags& flags) {
     }
   }
   options.kv_bytes = static_cast<uint64_t>(flags.kv_gib * (1 << 30));
+  TENFOLD_TRY(options.affinity, platform::ParseAffinity(flags.cpu_affinity));
   StopOnInterrupt();
   TENFOLD_TRY(JsonLines json, JsonLines::Open(flags.json_path));
-  const int threads = options.threads > 0 ? options.threads : platform::DetectCpuBudget().threads;
-  const bench::Manifest manifest = bench::MakeManifest("bench engine", threads);
+  TENFOLD_TRY(const platform::Placement placement, platform::PlaceThreadsHere(options.affinity, options.threads));
+  const bench::Manifest manifest = bench::MakeManifest("bench engine", placement.threads);
   fmt::print("{}", bench::Format(manifest));
   std::fflush(stdout);
   json.Write(bench::ToJson(manifest));
@@ -83,6 +85,9 @@ void AddFlags(CLI::App& command, Flags& flags) {
       ->capture_default_str();
   command.add_option("-t,--threads", flags.engine.threads, "Compute threads; 0: what the CPU quota and cores allow")
       ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command.add_option("--cpu-affinity", flags.cpu_affinity, "CPUs of the threads, as `serve` takes them")
+      ->type_name("WHERE")
       ->capture_default_str();
   command.add_option("-b,--batch-size", flags.engine.step_tokens, "Tokens of a prompt computed in one step")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "apps/subcommands.h"
+#include "platform/topology.h"
 #include "server/status_json.h"
 
 int main(int argc, char** argv) {
+  tenfold::platform::KeepTopologyPluginsOut();
   CLI::App app{"tenfold serves a GGUF model to OpenAI clients, on the CPU.", "tenfold"};
   app.set_version_flag("--version", std::string("tenfold ") + std::string(tenfold::server::kVersion));
   app.require_subcommand(0, 1);

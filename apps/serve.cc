@@ -1,5 +1,6 @@
 // tenfold serve: settings to options, log to stderr, and the order of the start: the port first, then everything slow.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 #include "config/toml_file.h"
 #include "engine/engine.h"
 #include "platform/cpu.h"
+#include "platform/placement.h"
+#include "platform/topology.h"
 #include "server/server.h"
 
 namespace tenfold::apps {
@@ -46,19 +49,19 @@ std::string UrlOf(const server::Config& config, uint16_t port) {
                      v6 ? "]" : "", port);
 }
 
-// Why so many threads, before anybody wonders.
-void LogThreads(const engine::Options& options) {
-  const platform::CpuBudget budget = platform::DetectCpuBudget();
-  const std::string quota =
-      budget.quota_cpus > 0 ? fmt::format(", a cgroup quota of {:.2f} CPUs", budget.quota_cpus) : "";
-  Log(LogLevel::kInfo,
-      fmt::format("{} compute threads{}: {} cores with {} CPUs in the CPU set{}",
-                  options.threads > 0 ? options.threads : budget.threads, options.threads > 0 ? " as asked for" : "",
-                  budget.physical_cores, budget.logical_cpus, quota));
-  if (options.threads > budget.threads) {
+// Why so many threads and where, before anybody wonders.
+void LogThreads(const platform::Placement& placement, int budget) {
+  const std::string where =
+      placement.cpus.empty() ? "" : fmt::format(", bound to CPUs {}", fmt::join(placement.cpus, ", "));
+  const std::string memory = placement.nodes.size() < 2 ? ""
+                                                        : fmt::format("; memory is taken from nodes {} in turns",
+                                                                      platform::CpuListText(placement.nodes));
+  Log(LogLevel::kInfo, fmt::format("{} compute thread{}, {}{}{}", placement.threads, placement.threads == 1 ? "" : "s",
+                                   placement.threads_reason, where, memory));
+  if (placement.threads > budget) {
     Log(LogLevel::kWarn, fmt::format("{} threads share the time of {}: steps will wait for each other; leave --threads "
                                      "out to get {}",
-                                     options.threads, budget.threads, budget.threads));
+                                     placement.threads, budget, budget));
   }
 }
 
@@ -68,7 +71,6 @@ engine::Options EngineOptions(const config::Settings& s) {
   engine::Options options;
   options.model_path = s.model;
   options.alias = s.alias;
-  options.threads = static_cast<int>(std::max<int64_t>(0, s.threads));
   options.max_context = s.ctx_size;
   options.max_step_tokens = s.batch_size;
   options.max_running = s.parallel;
@@ -78,6 +80,20 @@ engine::Options EngineOptions(const config::Settings& s) {
   options.mmap = s.mmap;
   options.exact = s.exact;
   return options;
+}
+
+struct Threads {
+  platform::Placement placement;
+  int budget = 1;  // how many it would be without --threads
+};
+Result<Threads> ChooseThreads(const config::Settings& s) {
+  TENFOLD_TRY(const platform::Affinity affinity, platform::ParseAffinity(s.cpu_affinity));
+  const platform::Topology topology = platform::DetectTopology();
+  const double quota = platform::DetectCpuLimits().quota_cpus;
+  const int asked = static_cast<int>(std::max<int64_t>(0, s.threads));
+  TENFOLD_TRY(const platform::Placement unasked, platform::PlaceThreads(topology, quota, affinity, 0));
+  TENFOLD_TRY(const platform::Placement placement, platform::PlaceThreads(topology, quota, affinity, asked));
+  return Threads{placement, unasked.threads};
 }
 
 Result<server::Config> ServerConfig(const config::Settings& s, const engine::Options& engine) {
@@ -125,6 +141,9 @@ int Serve(const config::Configuration& chosen) {
   if (!made.ok()) return Refuse(made.error());
   const server::Config& config = *made;
   options.alias = config.model.name;
+  Result<Threads> threads = ChooseThreads(settings);
+  if (!threads.ok()) return Refuse(threads.error());
+  options.placement = threads->placement;
 
   server::Server server(config);
   if (Status bound = server.Bind(); !bound.ok()) return Refuse(bound.error());
@@ -139,7 +158,7 @@ int Serve(const config::Configuration& chosen) {
   } else if (!config.load_in_background) {
     Log(LogLevel::kInfo, fmt::format("{} will be loaded by the first request", config.model.path));
   }
-  if (!config.model.path.empty()) LogThreads(options);
+  if (!config.model.path.empty()) LogThreads(threads->placement, threads->budget);
   engine::Engine engine(options, server.StepObserver());
   server.Attach(engine);
   const bool whole = server.Run();

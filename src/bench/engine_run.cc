@@ -17,7 +17,8 @@
 #include "kv/block_pool.h"
 #include "model/kv_store.h"
 #include "platform/available_memory.h"
-#include "platform/cpu.h"
+#include "platform/placement.h"
+#include "platform/thread_binding.h"
 #include "sampling/sampler.h"
 
 namespace tenfold::bench {
@@ -249,9 +250,13 @@ void RunRounds(const EngineOptions& options, const EngineWatch& watch, Runner& r
 Result<EngineResult> RunEngine(const EngineOptions& options, const EngineWatch& watch) {
   EngineResult result;
   TENFOLD_TRY(const Needs needs, ChooseCases(options, result.cases));
-  const int threads = options.threads > 0 ? options.threads : platform::DetectCpuBudget().threads;
-  kernels::SetFlushDenormals();
-  platform::ThreadPool pool(threads, [](int) { kernels::SetFlushDenormals(); });
+  TENFOLD_TRY(const platform::Placement placement, platform::PlaceThreadsHere(options.affinity, options.threads));
+  const auto start = [&](int worker) {
+    kernels::SetFlushDenormals();
+    (void)platform::BindThread(placement, worker).ok();  // where binding is refused the figures say so themselves
+  };
+  platform::ThreadPool pool(placement.threads, start);
+  start(0);
 
   std::optional<engine::LoadedModel> loaded;
   for (int i = 0; i < std::max(options.loads, 1); ++i) {

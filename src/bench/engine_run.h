@@ -18,6 +18,7 @@
 #include "bench/engine_case.h"
 #include "bench/roofline.h"
 #include "model/step_profile.h"
+#include "platform/placement.h"
 
 namespace tenfold::bench {
 
@@ -25,8 +26,9 @@ struct EngineOptions {
   std::string model_path{};
   std::vector<EngineCase> cases{};
   int rounds = 5;
-  int loads = 1;      // times the model is loaded; the last stays
-  int threads = 0;    // 0: from the CPU budget, as the server
+  int loads = 1;    // times the model is loaded; the last stays
+  int threads = 0;  // 0: from the CPU budget, as the server
+  platform::Affinity affinity{};
   std::string isa{};  // empty: TENFOLD_ISA or the widest
   bool exact = false;
   bool profile = false;       // times phases too, in a run of its own beside every timed one

@@ -76,7 +76,8 @@ std::vector<ForeignFlag> Refused() {
       {{"-lv", "--verbosity", "--log-verbosity"}, kOne, false, "use --log-level"},
       {{"-to", "--timeout"}, kOne, false, "time limits of connections are fixed"},
       {{"--slot-save-path"}, kOne, false, "the state of a request cannot be saved"},
-      {{"--numa", "-C", "--cpu-mask", "-Cr", "--cpu-range"}, kOne, false, "set the CPUs from outside, as with taskset"},
+      {{"-C", "--cpu-mask", "-Cr", "--cpu-range"}, kOne, false, "use --cpu-affinity with a list of CPUs"},
+      {{"--numa"}, kOne, false, "memory is taken from all nodes in turns; --cpu-affinity chooses CPUs, numactl nodes"},
       {{"--override-kv", "--check-tensors", "-ot", "--override-tensor"}, kOne, false, "the file is taken as it is"},
   };
 }

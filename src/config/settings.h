@@ -19,6 +19,7 @@ struct Settings {
 
   // Compute
   int64_t threads = 0;       // 0 or -1: from the CPU budget
+  std::string cpu_affinity = "none";
   int64_t batch_size = 512;  // tokens
   int64_t parallel = 10;     // requests
   int64_t kv_memory = 0;     // bytes; 0: what is free less a margin

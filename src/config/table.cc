@@ -53,11 +53,20 @@ std::vector<Setting> ComputeRows() {
       {.key = "threads",
        .member = &S::threads,
        .flags = {"-t", "--threads"},
-       .help = "Compute threads; 0 or -1: the physical cores inside the CPU set and the cgroup quota, rounded down",
+       .help =
+           "Compute threads; 0 or -1: the physical cores (of two kinds, the performance cores) inside the CPU set and "
+           "the cgroup quota, rounded down",
        .value_name = "N",
        .least = -1,
        .most = 1024,
        .other_keys = {"n_threads"}},
+      {.key = "cpu_affinity",
+       .member = &S::cpu_affinity,
+       .flags = {"--cpu-affinity"},
+       .help =
+           "CPUs of the compute threads: none (the scheduler's choice), compact (neighbours), spread (all caches and "
+           "memory nodes in turns), or a list such as 0-3,8, one thread on each",
+       .value_name = "WHERE"},
       {.key = "batch_size",
        .member = &S::batch_size,
        .flags = {"-b", "--batch-size"},

@@ -16,7 +16,8 @@
 #include "engine/loader.h"
 #include "engine/loop.h"
 #include "kernels/attention.h"
-#include "platform/cpu.h"
+#include "platform/placement.h"
+#include "platform/thread_binding.h"
 #include "platform/thread_pool.h"
 
 namespace tenfold::engine {
@@ -35,8 +36,16 @@ struct Command {
   int64_t submitted_us = 0;
 };
 
-int ChosenThreads(const Options& options) {
-  return options.threads > 0 ? options.threads : platform::DetectCpuBudget().threads;
+platform::Placement ChosenPlacement(const Options& options) {
+  if (options.placement.threads > 0) return options.placement;
+  return platform::PlaceThreadsHere({}, options.threads).value();  // without a list nothing can be refused
+}
+
+// In a compute thread, before its first item.
+void StartWorker(const platform::Placement& placement, int worker) {
+  kernels::SetFlushDenormals();
+  const Status bound = platform::BindThread(placement, worker);
+  if (!bound.ok()) Log(LogLevel::kWarn, bound.error().message);
 }
 
 }  // namespace
@@ -75,6 +84,7 @@ struct Engine::Impl {
 
   std::atomic<bool> abandon_load{false};
   int64_t load_begin_us = 0;                   // loop thread only
+  platform::Placement placement;               // loop thread only
   std::unique_ptr<platform::ThreadPool> pool;  // loop thread only
   std::unique_ptr<Loop> loop;                  // loop thread only
   LoopCounters counters;                       // loop thread only
@@ -162,7 +172,8 @@ void Engine::Impl::Load() {
     return;
   }
   const std::shared_ptr<const ModelInfo> loaded_info = loaded->info;
-  const Optimization optimization = loaded->optimization;
+  Optimization optimization = loaded->optimization;
+  optimization.placement = placement;
   loop = std::make_unique<Loop>(options, std::move(loaded).value(), *pool);
   Publish();
   {
@@ -289,8 +300,10 @@ bool Engine::Impl::WaitForWork() {
 }
 
 void Engine::Impl::Run() {
-  kernels::SetFlushDenormals();
-  pool = std::make_unique<platform::ThreadPool>(ChosenThreads(options), [](int) { kernels::SetFlushDenormals(); });
+  placement = ChosenPlacement(options);
+  pool =
+      std::make_unique<platform::ThreadPool>(placement.threads, [this](int worker) { StartWorker(placement, worker); });
+  StartWorker(placement, 0);  // after the others, which would inherit our CPU until they have their own
   while (WaitForWork()) {
     const Orders orders = TakeOrders();
     if (orders.unload) Unload();

@@ -16,16 +16,18 @@
 
 #include "base/result.h"
 #include "grammar/grammar.h"
+#include "platform/placement.h"
 #include "sampling/sampler.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tenfold::engine {
 
 struct Options {
-  std::string model_path{};  // empty: the engine stays not_loaded
-  std::string alias{};       // name in answers; empty: the file name without .gguf
-  int threads = 0;           // compute threads in all; 0: from the CPU budget
-  int64_t max_context = 0;   // longest prompt + answer of one request (-c); 0: the model's, at most 8192 and the pool
+  std::string model_path{};         // empty: the engine stays not_loaded
+  std::string alias{};              // name in answers; empty: the file name without .gguf
+  int threads = 0;                  // compute threads in all; 0: from the CPU budget
+  platform::Placement placement{};  // of the compute threads, `threads` as well; 0 threads in it: made of the above
+  int64_t max_context = 0;  // longest prompt + answer of one request (-c); 0: the model's, at most 8192 and the pool
   int64_t max_step_tokens = 512;  // tokens per step (-b)
   int64_t max_running = 10;       // requests computed together (-np)
   uint64_t kv_bytes = 0;          // KV pool; 0: what is free less a margin (pool_plan.h)
@@ -63,6 +65,7 @@ struct ModelInfo {
 struct Optimization {
   std::string isa;
   int threads = 0;
+  platform::Placement placement;
   int64_t n_ctx = 0;
   int64_t n_batch = 0;
   int64_t parallel = 0;

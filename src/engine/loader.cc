@@ -166,6 +166,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
   const platform::HugeBuffer& arena = loaded.model->weights().arena;
   loaded.optimization = {.isa = std::string(kernels::NameOf(isa)),
                          .threads = pool.threads(),
+                         .placement = {},  // the engine's
                          .n_ctx = info->max_context,
                          .n_batch = options.max_step_tokens,
                          .parallel = options.max_running,

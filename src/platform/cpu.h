@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace tenfold::platform {
 
@@ -27,15 +28,24 @@ struct CpuidWords {
 // model_name is left empty. Any thread.
 CpuFeatures DecodeCpuid(const CpuidWords& words);
 
-// How many compute threads this process should use.
-struct CpuBudget {
-  int physical_cores = 1;  // cores in the process's CPU set, hyper-threads counted once
-  int logical_cpus = 1;    // CPUs in the process's CPU set
-  double quota_cpus = 0;   // cgroup v1/v2 quota along the whole path; 0: none
-  int threads = 1;         // min(physical cores, floor(quota)), at least 1
+// What the operating system lets this process use of the CPUs.
+struct CpuLimits {
+  std::vector<int> cpus;  // the CPU set (affinity mask, inside the cgroup's cpuset), ascending; never empty
+  double quota_cpus = 0;  // cgroup v1/v2 quota along the whole path; 0: none
 };
 // root: "" for the real system; tests pass a directory that holds proc/ and sys/ trees. What cannot be read counts as
-// absent: no topology files, every CPU is a core; no cgroup files, no quota. Any thread.
-CpuBudget DetectCpuBudget(const std::string& root = "");
+// absent: one CPU, no quota. Any thread.
+CpuLimits DetectCpuLimits(const std::string& root = "");
+
+// How many compute threads this process should use. placement.h makes it of any topology.
+struct CpuBudget {
+  int physical_cores = 1;  // cores in the process's CPU set, hyper-threads counted once
+  int fast_cores = 1;      // of them, those of the fastest kind; all of them where there is one kind
+  int logical_cpus = 1;    // CPUs in the process's CPU set
+  double quota_cpus = 0;   // as above
+  int threads = 1;         // min(fast cores, floor(quota)), at least 1
+};
+// Of this machine; about 3 ms. Any thread.
+CpuBudget DetectCpuBudget();
 
 }  // namespace tenfold::platform

@@ -64,9 +64,9 @@ bool SpinUntil(int64_t spin_us, Ready&& ready) {
 uint32_t GenerationOf(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 32); }
 
 int64_t SpinTimeFor(int threads) {
-  const CpuBudget budget = DetectCpuBudget();
-  const bool over_cpus = threads > budget.logical_cpus;
-  const bool over_quota = budget.quota_cpus > 0 && threads > std::ceil(budget.quota_cpus);
+  const CpuLimits limits = DetectCpuLimits();
+  const bool over_cpus = threads > static_cast<int>(limits.cpus.size());
+  const bool over_quota = limits.quota_cpus > 0 && threads > std::ceil(limits.quota_cpus);
   return over_cpus || over_quota ? kSpinUsOversubscribed : kSpinUs;
 }
 

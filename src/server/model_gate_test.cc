@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "server/test_server.h"
 
 namespace tenfold::server {
@@ -24,7 +26,12 @@ TEST(ModelGate, HoldsStartsTheLoadAndReleasesInOrder) {
   TinyModelFile file;
   file.Write();
   IoLoop loop;
+  // On a busy machine this thread may stand still for longer than the load takes: the load waits until all have asked.
+  std::promise<void> all_asked;
   engine::Engine engine(Options(file.path()), [](const engine::StepStats&) {});
+  engine.OnStateChange([asked = all_asked.get_future().share()](engine::LoadState state) {
+    if (state == engine::LoadState::kLoading) asked.wait();
+  });
   ModelGate gate(loop, engine, /*max_held=*/3, /*max_bytes=*/100);
   std::string order;
   const auto wait = [&](char name, size_t bytes) {
@@ -39,6 +46,7 @@ TEST(ModelGate, HoldsStartsTheLoadAndReleasesInOrder) {
   EXPECT_EQ(order, "!!");
   gate.Leave(left);
   EXPECT_EQ(gate.held(), 2u);
+  all_asked.set_value();
   ASSERT_TRUE(Await(engine, engine::LoadState::kReady)) << "the first request starts the load";
   EXPECT_EQ(order, "!!");
   gate.OnState(engine::LoadState::kReady);

@@ -40,7 +40,7 @@ TEST_F(ServerTest, HealthSaysWhatTheEngineGot) {
     EXPECT_EQ(Text(health.at("status")), "ready");
     EXPECT_EQ(Text(health.at("model")), "tiny");
     const boost::json::object& optimization = health.at("optimization").as_object();
-    for (const char* key : {"isa", "threads", "n_ctx", "n_batch", "parallel", "mmap", "n_gpu_layers", "mlock",
+    for (const char* key : {"isa", "threads", "cpus", "n_ctx", "n_batch", "parallel", "mmap", "n_gpu_layers", "mlock",
                             "huge_pages", "repacked", "prefix_cache", "tuned_from"}) {
       EXPECT_TRUE(optimization.contains(key)) << key;
     }

@@ -23,9 +23,20 @@ int LoadRetryAfter(const engine::Snapshot& s) {
 double Seconds(int64_t us) { return static_cast<double>(us / 1000) / 1000.0; }
 double Rounded(double value) { return std::round(value * 1000) / 1000; }
 
+// Where the compute threads run, and why so many.
+void WritePlacement(JsonWriter& w, const platform::Placement& p) {
+  w.Key("cpus").BeginObject().Key("affinity").String(p.affinity.empty() ? "none" : p.affinity);
+  w.Key("bound").BeginArray();
+  for (const int cpu : p.cpus) w.Int(cpu);
+  w.EndArray().Key("memory_nodes").BeginArray();
+  for (const int node : p.nodes) w.Int(node);
+  w.EndArray().Key("threads").String(p.threads_reason).EndObject();
+}
+
 void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
   w.Key("optimization").BeginObject();
   w.Key("isa").String(o.isa).Key("threads").Int(o.threads).Key("n_ctx").Int(o.n_ctx).Key("n_batch").Int(o.n_batch);
+  WritePlacement(w, o.placement);
   w.Key("parallel").Int(o.parallel).Key("exact").Bool(o.exact).Key("mmap").Bool(o.mmap);
   w.Key("n_gpu_layers").Int(0);  // whatever was asked for: there is no GPU backend
   w.Key("mlock").BeginObject().Key("asked").Bool(o.mlock_asked).Key("got").Bool(o.mlock_got);

@@ -67,6 +67,8 @@ class CommandLineTest(FolderTest):
         self.expect(2, "Did you mean TENFOLD_PORT?", TENFOLD_PROT="1")
         self.expect(2, "environment TENFOLD_THREADS: 'many' is no whole number", TENFOLD_THREADS="many")
         self.expect(2, "--host", "--host", "not an address")
+        self.expect(2, "cpu_affinity: 'sideways' is neither none, compact, spread nor a list", "--cpu-affinity", "sideways")
+        self.expect(2, "cpu_affinity: there is no CPU 60000", "--cpu-affinity", "60000")
         file = self.write("wrong.toml", "port = 9000\nprot = 1\n")
         self.expect(2, f"{file}:2: prot is no setting. Did you mean port?", "--config", file)
         file = self.write("broken.toml", "port 9000\n")
@@ -107,6 +109,29 @@ class CommandLineTest(FolderTest):
             log = server.log_text()
             self.assertIn("--jinja has no effect", log)
             self.assertIn("gpu_layers is 7", log)
+
+    def test_cpus_outside_the_cpu_set_are_refused(self):
+        allowed = sorted(os.sched_getaffinity(0))
+        if len(allowed) < 2:
+            raise unittest.SkipTest("one CPU alone has none to keep from a process")
+        done = subprocess.run([harness.binary(), "serve", "--cpu-affinity", str(allowed[-1])], capture_output=True, text=True,
+                              timeout=20, check=False, preexec_fn=lambda: os.sched_setaffinity(0, allowed[:-1]))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(f"this process may not use CPU {allowed[-1]}; its CPU set", done.stderr)
+
+    def test_compute_threads_are_bound_where_it_is_asked(self):
+        last = max(os.sched_getaffinity(0))
+        with harness.Server(any_model(self.folder), "--cpu-affinity", str(last), "-t", "2") as server:
+            optimization = server.wait_ready()["optimization"]
+            self.assertEqual(optimization["cpus"]["affinity"], "list")
+            self.assertEqual(optimization["cpus"]["bound"], [last, last])
+            self.assertIn("as asked for", optimization["cpus"]["threads"])
+            bound = 0
+            for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
+                bound += f"Cpus_allowed_list:\t{last}\n" in (task / "status").read_text(encoding="utf-8")
+            self.assertEqual(bound, 2 if len(os.sched_getaffinity(0)) > 1 else len(os.listdir(f"/proc/{server.process.pid}/task")))
+            self.assertIn(f"bound to CPUs {last}, {last}", server.log_text())
+            self.assertEqual(harness.post(server.port, "/v1/completions", {"prompt": [1, 2], "max_tokens": 2}).status, 200)
 
     def test_listening_for_everybody_without_a_key_warns(self):
         for arguments, warned in ((["--host", "0.0.0.0"], True), (["--host", "0.0.0.0", "--api-key", "k"], False), ([], False)):

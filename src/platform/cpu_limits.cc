@@ -1,11 +1,11 @@
-// How many CPUs this process may really use: its CPU set, its cores, and the cgroup quotas above it. A server that
+// How much of the machine this process may really use: its CPU set and the cgroup quotas above it. A server that
 // starts one thread per CPU of the machine inside a container limited to two runs far slower than with two, because the
 // quota stops all of its threads at once in the middle of a phase.
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <fstream>
 #include <optional>
 #include <set>
@@ -55,7 +55,8 @@ std::set<int> AskKernelForCpus() {
     cpu_set_t* set = CPU_ALLOC(capacity);
     const size_t bytes = CPU_ALLOC_SIZE(capacity);
     CPU_ZERO_S(bytes, set);
-    const bool ok = sched_getaffinity(0, bytes, set) == 0;  // EINVAL: the kernel's mask is longer than ours
+    // Of the main thread, which is never bound: compute threads are, and one of them may be asking.
+    const bool ok = sched_getaffinity(getpid(), bytes, set) == 0;  // EINVAL: the kernel's mask is longer than ours
     for (int cpu = 0; ok && cpu < capacity; ++cpu) {
       if (CPU_ISSET_S(cpu, bytes, set)) cpus.insert(cpu);
     }
@@ -76,17 +77,6 @@ std::set<int> AllowedCpus(const std::string& root) {
     return list == std::string::npos ? std::set<int>{} : ParseCpuList(line.substr(list));
   }
   return {};
-}
-
-// CPUs that share a core name the same list of siblings; that list's text is the core's identity.
-int CountCores(const std::string& root, const std::set<int>& cpus) {
-  std::set<std::string> cores;
-  for (int cpu : cpus) {
-    const std::string name = "cpu" + std::to_string(cpu);
-    const auto siblings = ReadLine(root + "/sys/devices/system/cpu/" + name + "/topology/thread_siblings_list");
-    cores.insert(siblings.value_or(name));
-  }
-  return static_cast<int>(cores.size());
 }
 
 // One mounted cgroup hierarchy that can limit CPU time: cgroup v2, or the v1 hierarchy of the cpu controller.
@@ -182,17 +172,11 @@ double TightestQuota(const std::string& root) {
 
 }  // namespace
 
-CpuBudget DetectCpuBudget(const std::string& root) {
-  CpuBudget budget;
+CpuLimits DetectCpuLimits(const std::string& root) {
   const std::set<int> cpus = AllowedCpus(root);
-  budget.logical_cpus = std::max(1, static_cast<int>(cpus.size()));
-  budget.physical_cores = std::max(1, CountCores(root, cpus));
-  budget.quota_cpus = TightestQuota(root);
-  budget.threads = budget.physical_cores;
-  if (budget.quota_cpus > 0 && budget.quota_cpus < budget.threads) {
-    budget.threads = std::max(1, static_cast<int>(std::floor(budget.quota_cpus)));
-  }
-  return budget;
+  CpuLimits limits{.cpus = {cpus.begin(), cpus.end()}, .quota_cpus = TightestQuota(root)};
+  if (limits.cpus.empty()) limits.cpus = {0};
+  return limits;
 }
 
 }  // namespace tenfold::platform
