@@ -36,6 +36,9 @@ struct Command {
   int64_t submitted_us = 0;
 };
 
+// What a load shows while anything is left to do; health's three decimals do not round it to 1.
+constexpr double kMostProgress = 0.999;
+
 platform::Placement ChosenPlacement(const Options& options) {
   if (options.placement.threads > 0) return options.placement;
   return platform::PlaceThreadsHere({}, options.threads).value();  // without a list nothing can be refused
@@ -150,7 +153,7 @@ bool Engine::Impl::ReportLoad(std::string_view stage, double progress) {
   const double elapsed_s = static_cast<double>(NowUs() - load_begin_us) * 1e-6;
   const std::lock_guard lock(mutex);
   published.stage = stage;
-  published.progress = progress;
+  published.progress = std::min(progress, kMostProgress);
   // The share of bytes is the share of time, once enough of both has passed to tell.
   published.load_eta_s = progress > 0.02 ? elapsed_s / progress * (1.0 - progress) : -1;
   return !abandon_load.load();

@@ -74,8 +74,9 @@ struct Optimization {
   bool mlock_asked = false;
   bool mlock_got = false;
   uint64_t mlock_locked_bytes = 0;
-  std::string mlock_reason;  // why not everything is locked, "" otherwise
-  bool huge_pages = false;   // asked for, and allowed by the kernel's setting
+  std::string mlock_reason;      // why not everything is locked, "" otherwise
+  bool huge_pages = false;       // asked for, and allowed by the kernel's setting
+  uint64_t huge_page_bytes = 0;  // of the weights, what really came
   bool repacked = true;
   uint64_t weight_bytes = 0;
   uint64_t kv_bytes = 0;
@@ -86,7 +87,7 @@ struct Optimization {
 // Everything a probe or dashboard wants to know, copied at once.
 struct Snapshot {
   LoadState state = LoadState::kNotLoaded;
-  double progress = 0;     // 0..1 of the bytes to load, while loading
+  double progress = 0;     // of the file's bytes packed, while loading; below 1 until ready
   std::string stage;       // "reading metadata", "building tokenizer", "packing weights", ...
   double load_eta_s = -1;  // < 0: not known yet
   double load_s = 0;       // how long the last finished load took

@@ -15,6 +15,7 @@
 #include "platform/available_memory.h"
 #include "platform/memory.h"
 #include "platform/memory_lock.h"
+#include "sched/scheduler.h"
 
 namespace tenfold::engine {
 namespace {
@@ -45,14 +46,30 @@ Status CheckContext(const Options& options, const model::Config& config) {
                            config.train_context)};
 }
 
+// What the largest step takes: all the tokens it may have, of which at most so many want logits.
+uint64_t LargestStepBytes(const Options& options, const model::Config& config, const gguf::File& file,
+                          int64_t step_tokens) {
+  std::vector<tensor::DType> types;
+  for (const model::TypeBytes& use : model::BytesByType(file)) types.push_back(use.type);
+  const int64_t logit_rows = std::min(step_tokens, options.max_running + sched::Limits{}.max_scored_tokens);
+  const auto precision = options.exact ? kernels::Precision::kExact : kernels::Precision::kFast;
+  return model::Step::BytesFor(config, types, precision, step_tokens, logit_rows);
+}
+
 // `returning_bytes`: memory that packing the weights will give back.
-Result<PoolPlan> ChosenPool(const Options& options, const model::Config& config, uint64_t weight_bytes,
-                            uint64_t returning_bytes) {
+Result<PoolPlan> ChosenPool(const Options& options, const model::Config& config, const gguf::File& file,
+                            uint64_t weight_bytes, uint64_t returning_bytes) {
   const uint64_t free_bytes = platform::AvailableMemoryBytes();
+  // No step has more tokens than all running requests together.
+  const int64_t context =
+      options.max_context > 0 ? options.max_context : std::min(config.train_context, kDefaultMaxContext);
+  const int64_t step_tokens = std::min(options.max_step_tokens, context * options.max_running);
   return PlanPool({.page_bytes = model::KvStore::PageBytes(config),
                    .asked_bytes = options.kv_bytes,
                    .available_bytes = free_bytes == 0 ? 0 : free_bytes + returning_bytes,
                    .weight_bytes = weight_bytes,
+                   .step_bytes = LargestStepBytes(options, config, file, step_tokens),
+                   .step_tokens = step_tokens,
                    .asked_context = options.max_context,
                    .default_context = std::min(config.train_context, kDefaultMaxContext),
                    .max_running = options.max_running});
@@ -110,6 +127,22 @@ void LockWeights(const model::Model& model, Optimization& optimization) {
   }
 }
 
+// What the kernel gave, which is not always what it was asked for. Keys and values get theirs when they are first
+// written.
+void ReportHugePages(const model::Model& model, Optimization& optimization) {
+  const platform::HugeBuffer& arena = model.weights().arena;
+  optimization.huge_page_bytes = platform::HugePageBytes({arena.data(), arena.size()});
+  std::string why;
+  if (!platform::HugePagesAllowed()) {
+    why = " (/sys/kernel/mm/transparent_hugepage/enabled forbids them; `madvise` there lets tenfold have them)";
+  } else if (optimization.huge_page_bytes < arena.size() / 10 * 9) {
+    why = " (memory is too scattered for more)";
+  }
+  Log(why.empty() ? LogLevel::kInfo : LogLevel::kWarn,
+      fmt::format("huge pages: {:.2f} of {:.2f} GiB of weights{}", GiB(optimization.huge_page_bytes), GiB(arena.size()),
+                  why));
+}
+
 // One token through every layer: pages in the last of the memory, so that the first request does not pay for it, and
 // finds weights that are no numbers before a user does.
 Status WarmUp(model::Model& model) {
@@ -151,7 +184,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
   LoadedModel loaded;
   TENFOLD_TRY(const uint64_t weight_bytes, model::WeightBytes(file, config));  // some types grow when they are packed
   TENFOLD_TRY(const PoolPlan pool_plan,
-              ChosenPool(options, config, weight_bytes, options.mmap ? 0 : TensorBytes(file)));
+              ChosenPool(options, config, file, weight_bytes, options.mmap ? 0 : TensorBytes(file)));
   Log(pool_plan.shortened ? LogLevel::kWarn : LogLevel::kInfo, pool_plan.text);
   loaded.kv_pages = pool_plan.pages;
   info->max_context = pool_plan.context;
@@ -183,6 +216,7 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
     report("locking memory", 1);
     LockWeights(*loaded.model, loaded.optimization);
   }
+  ReportHugePages(*loaded.model, loaded.optimization);
   report("warming up", 1);
   TENFOLD_TRY_STATUS(WarmUp(*loaded.model));
   for (tokenizer::TokenId id = 0; id < info->tokenizer->vocab_size(); ++id) {

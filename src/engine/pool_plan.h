@@ -15,6 +15,10 @@ struct PoolInput {
   // Free memory, with what packing the weights will give back; 0: unknown. Of it the weights take weight_bytes.
   uint64_t available_bytes = 0;
   uint64_t weight_bytes = 0;
+  // The buffers of the largest step (-b). What the margin that is always left holds is its own matter; the rest is kept
+  // out of the pool.
+  uint64_t step_bytes = 0;
+  int64_t step_tokens = 0;      // for messages
   int64_t asked_context = 0;    // -c; 0: default_context, or what the pool holds if that is less
   int64_t default_context = 0;  // >= 1
   int64_t max_running = 1;

@@ -60,6 +60,26 @@ TEST(PlanPool, TheDefaultContextShrinksToThePoolAndTheAskedOneDoesNot) {
   EXPECT_THAT(refused.error().message, HasSubstr(std::to_string(101 * kMiB)));
 }
 
+TEST(PlanPool, KeepsTheBuffersOfLargeStepsOutOfThePool) {
+  PoolInput input = Input();
+  input.step_bytes = 128 * kMiB;  // what the least margin holds
+  input.step_tokens = 512;
+  EXPECT_EQ(PlanPool(input)->pages, 14 * 1024);
+  input.step_bytes = 8 * kGiB + 128 * kMiB;
+  input.step_tokens = 65536;
+  EXPECT_EQ(PlanPool(input)->pages, 7 * 1024);  // of 8 GiB, an eighth is the margin
+  EXPECT_THAT(PlanPool(input)->text,
+              HasSubstr("8.00 GiB are left beside the weights and steps of 65536 tokens (-b) 8.12"));
+  input.asked_bytes = 9 * kGiB;
+  ASSERT_FALSE(PlanPool(input).ok());
+  EXPECT_THAT(PlanPool(input).error().message, HasSubstr("weights and steps of 65536 tokens (-b) 8.12 GiB leave 8.00"));
+  input.asked_bytes = 0;
+  input.step_bytes = 17 * kGiB;
+  ASSERT_FALSE(PlanPool(input).ok());
+  EXPECT_EQ(PlanPool(input).error().code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(PlanPool(input).error().message, HasSubstr("use a smaller -b, a smaller model"));
+}
+
 TEST(PlanPool, RefusesWhatCannotServeAnything) {
   PoolInput input = Input();
   input.asked_bytes = 15 * kMiB;  // 240 tokens

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -87,6 +88,12 @@ uint64_t ModelFile::size_bytes() const {
   return total;
 }
 
+uint64_t ModelFile::PositionOf(const TensorInfo& tensor) const {
+  uint64_t position = tensor.offset_bytes;
+  for (uint64_t part = 0; part < tensor.part; ++part) position += maps_[part].bytes().size();
+  return position;
+}
+
 std::span<const uint8_t> ModelFile::TensorBytes(const TensorInfo& tensor) const {
   return maps_[tensor.part].bytes().subspan(tensor.offset_bytes, tensor.size_bytes);
 }
@@ -95,8 +102,8 @@ void ModelFile::WillNeed(const TensorInfo& tensor) const {
   maps_[tensor.part].WillNeed(tensor.offset_bytes, tensor.size_bytes);
 }
 
-void ModelFile::Release(const TensorInfo& tensor) const {
-  maps_[tensor.part].Release(tensor.offset_bytes, tensor.size_bytes);
+void ModelFile::Release(const TensorInfo& tensor, uint64_t length) const {
+  maps_[tensor.part].Release(tensor.offset_bytes, std::min(length, tensor.size_bytes));
 }
 
 }  // namespace tenfold::gguf

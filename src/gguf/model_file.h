@@ -26,12 +26,14 @@ class ModelFile {
   const File& file() const { return file_; }
   uint64_t parts() const { return maps_.size(); }
   uint64_t size_bytes() const;  // of all parts
+  // Where the tensor begins when all parts are laid end to end.
+  uint64_t PositionOf(const TensorInfo& tensor) const;
 
   // `tensor` must be one of file().tensors().
   std::span<const uint8_t> TensorBytes(const TensorInfo& tensor) const;
-  // Asks for a tensor to be read ahead; gives its pages back. Hints, as MappedFile's.
+  // Asks for a tensor to be read ahead; gives the pages of its first `length` bytes back. Hints, as MappedFile's.
   void WillNeed(const TensorInfo& tensor) const;
-  void Release(const TensorInfo& tensor) const;
+  void Release(const TensorInfo& tensor, uint64_t length) const;
 
  private:
   ModelFile() = default;

@@ -92,7 +92,7 @@ TEST(SplitModel, EveryTensorIsFoundInItsPart) {
     ASSERT_NE(tensor, nullptr);
     EXPECT_EQ(tensor->part, i < 2 ? 1u : 2u);
     model->WillNeed(*tensor);
-    model->Release(*tensor);
+    model->Release(*tensor, tensor->size_bytes);
     EXPECT_THAT(model->TensorBytes(*tensor), ::testing::ElementsAreArray(Bytes(4 * (4u + i), i)));
   }
 }

@@ -133,6 +133,26 @@ void Activations::QuantizeColumns(int64_t begin, int64_t end, int64_t first, int
   }
 }
 
+size_t Activations::BytesFor(std::span<const DType> formats, int64_t tokens, int64_t cols, Precision precision) {
+  bool wanted[kRecordKinds] = {};
+  for (const DType format : formats) wanted[static_cast<int>(RecordKindOf(PackingOf(format)))] = true;
+  size_t bytes = 0;
+  for (int k = 0; k < kRecordKinds; ++k) {
+    if (!wanted[k]) continue;
+    const auto kind = static_cast<RecordKind>(k);
+    const int64_t blocks = (cols + RecordColumns(kind) - 1) / RecordColumns(kind);
+    const size_t planes = precision == Precision::kExact && kind != RecordKind::kFloat ? 2 : 1;
+    bytes += static_cast<size_t>(blocks * tokens) * planes * RecordBytes(kind);
+  }
+  return bytes;
+}
+
+size_t Activations::reserved_bytes() const {
+  size_t bytes = 0;
+  for (const Records& r : impl_->records) bytes += r.capacity_bytes;
+  return bytes;
+}
+
 int64_t Activations::tokens() const { return impl_->tokens; }
 int64_t Activations::cols() const { return impl_->cols; }
 

@@ -58,6 +58,10 @@ class Activations {
   static constexpr int64_t kBlockColumns = 256;
   void QuantizeColumns(int64_t begin, int64_t end, int64_t first, int64_t cols);
 
+  // The memory that Prepare takes for this, where there was none; and what this object holds now.
+  static size_t BytesFor(std::span<const tensor::DType> formats, int64_t tokens, int64_t cols, Precision precision);
+  size_t reserved_bytes() const;
+
   int64_t tokens() const;
   int64_t cols() const;
   struct Impl;

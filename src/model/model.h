@@ -39,6 +39,8 @@ class Model {
   std::span<float> Logits(int64_t i) { return step_->Logits(i); }
   int64_t logit_rows() const { return step_->logit_rows(); }
 
+  uint64_t step_bytes() const { return step_->reserved_bytes(); }
+
   const Config& config() const { return config_; }
   const Weights& weights() const { return weights_; }
   const KvStore& kv() const { return kv_; }

@@ -434,6 +434,27 @@ TEST(ModelErrors, HostileNamesAreShortAndPrintable) {
   expect_tame(writer.Serialize());
 }
 
+// The memory plan counts on this bound: a step may take less than it says, never more, and not much less.
+TEST(StepMemory, IsWhatTheStepReserves) {
+  const tensor::DType kQ8[] = {tensor::DType::kQ8_0, tensor::DType::kF32};
+  const tensor::DType kFloat[] = {tensor::DType::kF32};
+  for (const bool is_float : {false, true}) {
+    for (const auto precision : {kernels::Precision::kFast, kernels::Precision::kExact}) {
+      Fixture f({.types = is_float ? "f32" : "q8_0", .ffn = 1536}, kernels::Isa::kScalar, precision);
+      const std::span<const tensor::DType> types = is_float ? std::span<const tensor::DType>(kFloat) : kQ8;
+      for (const int64_t n : {1, 40, 100}) {  // growing: buffers of smaller steps do not stay beside the larger
+        const std::vector<int32_t> tokens = RandomTokens(n, 512, 5);
+        const StepRow rows[] = {{tokens, 0, n - 1, f.pages}};
+        f.model->Forward(rows);
+        const uint64_t planned = Step::BytesFor(f.config, types.first(1), precision, n, 1);
+        EXPECT_LE(f.model->step_bytes(), planned) << n;
+        EXPECT_GE(f.model->step_bytes(), planned * 7 / 10) << n;
+        EXPECT_GE(Step::BytesFor(f.config, types, precision, n, 1), planned);
+      }
+    }
+  }
+}
+
 TEST(ModelErrors, ALoadCanBeAbandoned) {
   int calls = 0;
   const auto result = LoadBytes(gguf::MakeTinyModel({}), [&](uint64_t, uint64_t) { return ++calls < 3; });

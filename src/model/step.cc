@@ -16,9 +16,12 @@ constexpr int64_t kGroupsPerThread = 4;
 
 size_t Size(int64_t n) { return static_cast<size_t>(n); }
 
-// Grows only: a step's buffers live as long as the model.
+// Grows only: a step's buffers live as long as the model. Anew, not by resize, which would keep the old contents beside
+// the new and up to twice the room.
 void Reserve(std::vector<float>& v, int64_t n) {
-  if (v.size() < Size(n)) v.resize(Size(n));
+  if (v.size() >= Size(n)) return;
+  std::vector<float>().swap(v);
+  v.resize(Size(n));
 }
 
 // x += bias, (n) both; nothing without a bias.
@@ -262,6 +265,28 @@ void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output)
   });
   const kernels::MatmulJob jobs[] = {{.w = &output, .x = &act_model_, .y = logits_.data(), .y_stride = c_.vocab_size}};
   RunMatmul(Phase::kHead, jobs);
+}
+
+uint64_t Step::BytesFor(const Config& c, std::span<const tensor::DType> types, kernels::Precision precision,
+                        int64_t tokens, int64_t logit_rows) {
+  const int64_t q_width = c.n_heads * c.head_dim;
+  const int64_t kv_width = c.n_kv_heads * c.head_dim;
+  const int64_t floats = 2 * c.d_model + 2 * q_width + 2 * kv_width + c.d_ff + c.n_rot;
+  uint64_t bytes = static_cast<uint64_t>(tokens * floats + logit_rows * c.vocab_size) * sizeof(float);
+  for (const int64_t cols : {c.d_model, q_width, c.d_ff}) {
+    bytes += kernels::Activations::BytesFor(types, tokens, cols, precision);
+  }
+  return bytes;
+}
+
+uint64_t Step::reserved_bytes() const {
+  uint64_t floats = 0;
+  for (const auto* v : {&cos_, &sin_, &x_, &normed_, &q_, &k_, &v_, &attended_, &hidden_, &logits_}) {
+    floats += v->capacity();
+  }
+  uint64_t bytes = floats * sizeof(float);
+  for (const kernels::Activations* a : {&act_model_, &act_attention_, &act_ff_}) bytes += a->reserved_bytes();
+  return bytes;
 }
 
 std::span<float> Step::Logits(int64_t i) {

@@ -65,6 +65,12 @@ class Step {
   // logits (m, vocab) for the m positions that want them, in row order.
   void Output(const float* norm_weight, const kernels::PackedMatrix& output);
 
+  // The buffers that grow with a step: what one of so many tokens and logit rows takes at most, with weights of these
+  // types, and what is held now. Buffers of a fixed size (scratch: some 100 KB a thread) are not counted.
+  static uint64_t BytesFor(const Config& config, std::span<const tensor::DType> types, kernels::Precision precision,
+                           int64_t tokens, int64_t logit_rows);
+  uint64_t reserved_bytes() const;
+
   // (vocab) floats, valid until the next Begin(), the caller's to change. Row i belongs to the i-th wanted position.
   std::span<float> Logits(int64_t i);
   int64_t logit_rows() const { return static_cast<int64_t>(logit_tokens_.size()); }

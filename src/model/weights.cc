@@ -155,25 +155,47 @@ std::optional<uint64_t> PlaceAll(std::vector<Binding>& bindings) {
   return end;
 }
 
-void PackTensor(const Binding& b, const uint8_t* src, uint8_t* dst, platform::ThreadPool& pool) {
+// Bytes of the file that are packed before their pages are given back and somebody is told: small beside any model,
+// large beside what starting the threads costs (10 us against some 10 ms).
+constexpr size_t kPieceBytes = size_t{16} << 20;
+// Panels that a thread takes at once.
+constexpr int64_t kPanelGrain = 2;
+
+// Packs panels [begin, end) of the matrix.
+void PackPanels(const PackedMatrix& m, const uint8_t* src, uint8_t* dst, int64_t begin, int64_t end,
+                platform::ThreadPool& pool) {
+  const size_t row_bytes = tensor::RowBytes(m.format, static_cast<size_t>(m.cols));
+  const size_t panel_bytes = kernels::PanelBytes(m.format, m.cols);
+  pool.ParallelFor(
+      end - begin,
+      [&](int64_t i, int) {
+        const int64_t first = (begin + i) * kernels::kPanelRows;
+        const int64_t rows = std::min(kernels::kPanelRows, m.rows - first);
+        kernels::PackPanel(m.format, src + static_cast<size_t>(first) * row_bytes, rows, m.cols,
+                           dst + static_cast<size_t>(begin + i) * panel_bytes);
+      },
+      kPanelGrain);
+}
+
+// Packs one tensor piece by piece. packed(bytes): so many bytes of it are done; false: stop, and so does this.
+template <class Packed>
+bool PackTensor(const Binding& b, const uint8_t* src, uint8_t* dst, platform::ThreadPool& pool, Packed&& packed) {
   if (b.vector != nullptr) {
     tensor::DequantizeRow(b.tensor->type, src, static_cast<size_t>(b.tensor->dims[0]), reinterpret_cast<float*>(dst));
     *b.vector = reinterpret_cast<const float*>(dst);
-    return;
+    return packed(b.tensor->size_bytes);
   }
   PackedMatrix& m = *b.matrix;
   m.data = dst;
   const size_t row_bytes = tensor::RowBytes(m.format, static_cast<size_t>(m.cols));
-  const size_t panel_bytes = kernels::PanelBytes(m.format, m.cols);
-  pool.ParallelFor(
-      kernels::PanelCount(m.rows),
-      [&](int64_t panel, int) {
-        const int64_t first = panel * kernels::kPanelRows;
-        const int64_t rows = std::min(kernels::kPanelRows, m.rows - first);
-        kernels::PackPanel(m.format, src + static_cast<size_t>(first) * row_bytes, rows, m.cols,
-                           dst + static_cast<size_t>(panel) * panel_bytes);
-      },
-      8);
+  const int64_t panels = kernels::PanelCount(m.rows);
+  const auto piece = static_cast<int64_t>(std::max<size_t>(1, kPieceBytes / (row_bytes * kernels::kPanelRows)));
+  for (int64_t begin = 0; begin < panels; begin += piece) {
+    const int64_t end = std::min(begin + piece, panels);
+    PackPanels(m, src, dst, begin, end, pool);
+    if (!packed(static_cast<uint64_t>(std::min(end * kernels::kPanelRows, m.rows)) * row_bytes)) return false;
+  }
+  return true;
 }
 
 // They divide frequencies: a factor below 1e-3 or that is no number would turn text into noise.
@@ -239,18 +261,20 @@ Result<Weights> LoadWeights(const gguf::ModelFile& model_file, const Config& con
   if (!arena_bytes) return Error{ErrorCode::kCorrupt, "the tensors together are larger than any memory"};
   TENFOLD_TRY(weights.arena, platform::HugeBuffer::Allocate(*arena_bytes));
 
-  uint64_t total = 0;
-  for (const Binding& b : bindings) total += b.tensor->size_bytes;
-  uint64_t done = 0;
+  const uint64_t total = model_file.size_bytes();
+  const Error cancelled{ErrorCode::kCancelled, "the load was cancelled"};
+  if (!progress(0, total)) return cancelled;
   for (size_t i = 0; i < bindings.size(); ++i) {
-    if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
     const gguf::TensorInfo& t = *bindings[i].tensor;
     if (i + 1 < bindings.size()) model_file.WillNeed(*bindings[i + 1].tensor);
-    PackTensor(bindings[i], model_file.TensorBytes(t).data(), weights.arena.data() + bindings[i].arena_offset, pool);
-    model_file.Release(t);
-    done += t.size_bytes;
+    const auto packed = [&](uint64_t bytes) {
+      model_file.Release(t, bytes);
+      return progress(model_file.PositionOf(t) + bytes, total);
+    };
+    uint8_t* to = weights.arena.data() + bindings[i].arena_offset;
+    if (!PackTensor(bindings[i], model_file.TensorBytes(t).data(), to, pool, packed)) return cancelled;
   }
-  if (!progress(done, total)) return Error{ErrorCode::kCancelled, "the load was cancelled"};
+  if (!progress(total, total)) return cancelled;
   if (IsTied(file)) weights.output = weights.embedding;
   TENFOLD_TRY_STATUS(CheckRopeFactors(config, weights.rope_factors));
   return weights;

@@ -1,7 +1,7 @@
 // A model's weights in memory: every matrix in the kernels' panels, every norm as floats, one arena.
 //
 // What it does: binds tensors by name, checks their shapes against the config, packs them with all threads and gives
-// the file's pages back as it goes, so that peak memory is one model plus one tensor. What it does not: compute.
+// the file's pages back as it goes, so that peak memory is one model plus some 16 MiB. What it does not: compute.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +61,8 @@ struct TypeBytes {
 // Of each computable type in the file, most bytes first.
 std::vector<TypeBytes> BytesByType(const gguf::File& file);
 
-// Called between tensors with the bytes of the file done so far; returning false abandons the load (kCancelled).
+// Called every 16 MiB or so with how far in the file (all parts, end to end) everything is packed, and its size. Never
+// goes back, and reaches the size when all is done. Returning false abandons the load (kCancelled).
 using LoadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 
 // Errors as CheckTensors, kResourceExhausted without room for the arena, kCancelled.

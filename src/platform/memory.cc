@@ -210,6 +210,26 @@ bool HugePagesAllowed(const std::string& root) {
   return line.find("[always]") != std::string::npos || line.find("[madvise]") != std::string::npos;
 }
 
+// smaps: a line "7f00-7f80 rw-p ..." for each map, then lines "Field:   number kB" about it.
+uint64_t HugePageBytes(std::span<const uint8_t> buffer) {
+  const auto begin = reinterpret_cast<uintptr_t>(buffer.data());
+  const uintptr_t end = begin + buffer.size();
+  std::ifstream smaps("/proc/self/smaps");
+  uint64_t bytes = 0;
+  bool ours = false;
+  for (std::string line; std::getline(smaps, line);) {
+    unsigned long long from = 0;
+    unsigned long long to = 0;
+    unsigned long long kib = 0;
+    if (std::sscanf(line.c_str(), "%llx-%llx ", &from, &to) == 2) {
+      ours = from < end && begin < to;
+    } else if (ours && std::sscanf(line.c_str(), "AnonHugePages: %llu", &kib) == 1) {
+      bytes += kib * 1024;
+    }
+  }
+  return std::min<uint64_t>(bytes, buffer.size());
+}
+
 uint64_t ResidentBytes() {
   std::FILE* file = std::fopen("/proc/self/statm", "re");
   if (file == nullptr) return 0;

@@ -67,6 +67,10 @@ class HugeBuffer {
 // thread.
 bool HugePagesAllowed(const std::string& root = "");
 
+// How much of the buffer really lies on huge pages now (/proc/self/smaps; a buffer beside it that the kernel joined to
+// it may be counted in, but never more than the buffer's size). 0 if unknown. About a millisecond. Any thread.
+uint64_t HugePageBytes(std::span<const uint8_t> buffer);
+
 // Resident set of this process in bytes (/proc/self/statm), 0 if unknown. Peak: VmHWM.
 uint64_t ResidentBytes();
 uint64_t PeakResidentBytes();

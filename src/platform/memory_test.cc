@@ -179,6 +179,22 @@ TEST(HugeBuffer, GivesMemoryBackWhenDestroyedOrOverwritten) {
   }
 }
 
+TEST(HugeBuffer, SaysHowMuchOfItIsOnHugePages) {
+  constexpr size_t kBytes = size_t{64} << 20;
+  const auto buffer = HugeBuffer::Allocate(kBytes);
+  ASSERT_TRUE(buffer.ok());
+  EXPECT_EQ(HugePageBytes({buffer->data(), kBytes}), 0u) << "untouched";
+  std::memset(buffer->data(), 1, kBytes);
+  const uint64_t huge = HugePageBytes({buffer->data(), kBytes});
+  EXPECT_LE(huge, kBytes);
+  if (HugePagesAllowed()) {
+    EXPECT_GT(huge, 0u) << "not one of 32 huge pages could be had";
+  } else {
+    EXPECT_EQ(huge, 0u);
+  }
+  EXPECT_EQ(HugePageBytes({}), 0u);
+}
+
 // The limit is raised again after each test only down to the hard limit, so this one lowers the soft limit alone.
 TEST(HugePagesAllowed, FollowsTheKernelsSetting) {
   char name[] = "/tmp/tenfold_memory_test_XXXXXX";

@@ -43,7 +43,8 @@ void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
   w.Key("locked_bytes").Uint(o.mlock_locked_bytes);
   if (!o.mlock_reason.empty()) w.Key("reason").String(o.mlock_reason);
   w.EndObject();
-  w.Key("huge_pages").Bool(o.huge_pages).Key("repacked").Bool(o.repacked);
+  w.Key("huge_pages").Bool(o.huge_pages).Key("huge_page_bytes").Uint(o.huge_page_bytes);
+  w.Key("repacked").Bool(o.repacked);
   w.Key("prefix_cache").Bool(o.prefix_cache).Key("tuned_from").Null();  // the latter does not exist yet
   w.Key("weight_bytes").Uint(o.weight_bytes).Key("kv_bytes").Uint(o.kv_bytes);
   w.Key("kv_tokens").Int(o.kv_tokens);
