@@ -13,6 +13,7 @@
 #include "bench/engine_run.h"
 #include "bench/manifest.h"
 #include "bench/roofline_report.h"
+#include "kernels/attention.h"
 #include "kernels/isa.h"
 #include "platform/placement.h"
 
@@ -25,6 +26,8 @@ struct Flags {
   std::vector<int64_t> decode = {1, 2, 4, 8, 10, 16, 32};
   std::vector<int64_t> context = {0, 1024, 4096};
   std::string cpu_affinity = "none";
+  std::string cache_type_k = "f16";
+  std::string cache_type_v = "f16";
   double kv_gib = 0;
   std::string json_path;
 };
@@ -39,6 +42,7 @@ Status Run(Flags& flags) {
       if (n > 0) options.cases.push_back({bench::CaseKind::kDecode, n, context});
     }
   }
+  options.kv_format = {*kernels::KvTypeFromName(flags.cache_type_k), *kernels::KvTypeFromName(flags.cache_type_v)};
   options.kv_bytes = static_cast<uint64_t>(flags.kv_gib * (1 << 30));
   TENFOLD_TRY(options.affinity, platform::ParseAffinity(flags.cpu_affinity));
   StopOnInterrupt();
@@ -97,6 +101,13 @@ void AddFlags(CLI::App& command, Flags& flags) {
   command.add_option("--isa", flags.engine.isa, "Instruction set; the widest by default")->check(CLI::IsMember(isas));
   command.add_option("--kv-gib", flags.kv_gib, "Memory for keys and values; 0: half of what is left")
       ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  const auto types = CLI::IsMember(std::vector<std::string>{"f16", "q8_0"});
+  command.add_option("--cache-type-k", flags.cache_type_k, "What keys are stored as")
+      ->check(types)
+      ->capture_default_str();
+  command.add_option("--cache-type-v", flags.cache_type_v, "What values are stored as")
+      ->check(types)
       ->capture_default_str();
   command.add_option("--seed", flags.engine.seed, "Of the token ids and the draws")->capture_default_str();
   command.add_flag("--exact", flags.engine.exact, "Measure what `serve --exact` runs");

@@ -18,6 +18,7 @@
 #include "config/parse.h"
 #include "config/toml_file.h"
 #include "engine/engine.h"
+#include "kernels/attention.h"
 #include "platform/cpu.h"
 #include "platform/placement.h"
 #include "platform/topology.h"
@@ -76,6 +77,8 @@ engine::Options EngineOptions(const config::Settings& s) {
   options.max_running = s.parallel;
   options.prefix_cache = s.prefix_cache;
   options.kv_bytes = static_cast<uint64_t>(s.kv_memory);
+  options.kv_format = {kernels::KvTypeFromName(s.cache_type_k).value(),  // the table allows no other names
+                       kernels::KvTypeFromName(s.cache_type_v).value()};
   options.mlock = s.mlock;
   options.mmap = s.mmap;
   options.exact = s.exact;

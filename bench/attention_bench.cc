@@ -42,8 +42,8 @@ uint8_t* Pool() {
 
 enum class Order { kRising, kShuffled, kCached };
 
-std::vector<int32_t> PageIds(Order order) {
-  std::vector<int32_t> ids(kPoolBytes / (kKvHeads * KvPageBytes(kHeadDim)));
+std::vector<int32_t> PageIds(Order order, size_t page_bytes) {
+  std::vector<int32_t> ids(kPoolBytes / page_bytes);
   std::iota(ids.begin(), ids.end(), 0);
   if (order == Order::kShuffled) std::shuffle(ids.begin(), ids.end(), std::mt19937(2));
   if (order == Order::kCached) {
@@ -52,9 +52,21 @@ std::vector<int32_t> PageIds(Order order) {
   return ids;
 }
 
-void RunAttend(benchmark::State& state, Isa isa, Order order, int64_t length, int64_t n_tokens) {
-  const std::vector<int32_t> ids = PageIds(order);
+struct Case {
+  Isa isa;
+  KvFormat format;
+  Order order;
+  int64_t length;
+  int64_t n_tokens;
+};
+
+void RunAttend(benchmark::State& state, const Case& c) {
+  const int64_t length = c.length;
+  const int64_t n_tokens = c.n_tokens;
+  const size_t page_bytes = kKvHeads * KvPageBytes(kHeadDim, c.format);
+  const std::vector<int32_t> ids = PageIds(c.order, page_bytes);
   AttendItem item;
+  item.pages = {Pool(), page_bytes, KvPageBytes(kHeadDim, c.format), {}, c.format};
   item.first_position = length - n_tokens;
   item.n_tokens = n_tokens;
   item.kv_heads = n_tokens == 1 ? kKvHeads : 1;
@@ -67,22 +79,21 @@ void RunAttend(benchmark::State& state, Isa isa, Order order, int64_t length, in
   item.q = q.data();
   item.out = out.data();
   const auto pages_used = static_cast<size_t>((length + kPageTokens - 1) / kPageTokens);
-  const size_t page_bytes = kKvHeads * KvPageBytes(kHeadDim);
   std::vector<uint8_t> memory(AttendScratchBytes(item) + 64);
   uint8_t* const scratch = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
   size_t first_page = 0;
-  item.pages = {Pool(), page_bytes, KvPageBytes(kHeadDim), {}};
   const CycleClock clock;
   for (auto _ : state) {
     if (first_page + pages_used > ids.size()) first_page = 0;
     item.pages.page_ids = {ids.data() + first_page, pages_used};
-    Attend(isa, item, scratch);
+    Attend(c.isa, item, scratch);
     first_page += pages_used;
     benchmark::DoNotOptimize(out.data());
   }
   const auto runs = static_cast<double>(state.iterations());
   const double positions = static_cast<double>(length) - static_cast<double>(n_tokens - 1) / 2;  // mean per token
-  const double bytes = static_cast<double>(item.kv_heads * length * kHeadDim * 4);
+  const double bytes =
+      static_cast<double>(item.kv_heads * length / kPageTokens) * static_cast<double>(KvPageBytes(kHeadDim, c.format));
   const double macs = positions * static_cast<double>(n_tokens * item.kv_heads * kHeads * kHeadDim * 2);
   clock.Report(state, runs * macs, runs * bytes);
 }
@@ -112,16 +123,19 @@ void RegisterAll() {
                                    [=](benchmark::State& state) { RunPeak(state, loop); });
     }
     for (const int64_t length : {512, 4096}) {
-      const std::string tail = name + "/" + std::to_string(length);
-      const auto add = [&](const std::string& title, Order order, int64_t n_tokens) {
-        benchmark::RegisterBenchmark(title.c_str(),
-                                     [=](benchmark::State& state) { RunAttend(state, isa, order, length, n_tokens); });
-      };
-      add("decode/" + tail, Order::kRising, 1);
-      add("decode_shuffled/" + tail, Order::kShuffled, 1);
-      add("decode_cached/" + tail, Order::kCached, 1);
-      for (const int64_t n_tokens : {16, 32}) {
-        add("prefill/" + tail + "/" + std::to_string(n_tokens), Order::kShuffled, n_tokens);
+      for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+        const std::string tail =
+            std::string(type == KvType::kF16 ? "f16/" : "q8_0/") + name + "/" + std::to_string(length);
+        const auto add = [&](const std::string& title, Order order, int64_t n_tokens) {
+          const Case c{isa, {type, type}, order, length, n_tokens};
+          benchmark::RegisterBenchmark(title.c_str(), [=](benchmark::State& state) { RunAttend(state, c); });
+        };
+        add("decode/" + tail, Order::kRising, 1);
+        add("decode_shuffled/" + tail, Order::kShuffled, 1);
+        add("decode_cached/" + tail, Order::kCached, 1);
+        for (const int64_t n_tokens : {16, 32}) {
+          add("prefill/" + tail + "/" + std::to_string(n_tokens), Order::kShuffled, n_tokens);
+        }
       }
     }
   }

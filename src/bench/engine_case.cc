@@ -23,16 +23,18 @@ Work MatrixWork(const kernels::PackedMatrix& w, int64_t tokens) {
 
 // Of one layer: every position's keys and values read once, and a score and a weighted sum for each head and each
 // position that a token sees.
-Work AttentionWork(const model::Config& config, std::span<const RowShape> rows) {
-  const double token_bytes =
-      static_cast<double>(model::KvStore::PageBytes(config)) / static_cast<double>(kv::kPageTokens * config.n_layers);
+Work AttentionWork(const model::Config& config, const kernels::KvFormat& format, std::span<const RowShape> rows) {
+  const double token_bytes = static_cast<double>(model::KvStore::PageBytes(config, format)) /
+                             static_cast<double>(kv::kPageTokens * config.n_layers);
   Work work;
   for (const RowShape& row : rows) {
     const auto first = static_cast<double>(row.first_position);
     const auto count = static_cast<double>(row.count);
     const double seen = count * first + count * (count + 1) / 2;
     work.bytes += (first + count) * token_bytes;
-    work.float_macs += seen * static_cast<double>(config.n_heads * config.head_dim * 2);
+    const double macs = seen * static_cast<double>(config.n_heads * config.head_dim);
+    (format.k == kernels::KvType::kF16 ? work.float_macs : work.integer_macs) += macs;
+    (format.v == kernels::KvType::kF16 ? work.float_macs : work.integer_macs) += macs;
   }
   return work;
 }
@@ -51,7 +53,8 @@ Work& Work::operator+=(const Work& other) {
   return *this;
 }
 
-PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights, std::span<const RowShape> rows) {
+PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights, const kernels::KvFormat& kv_format,
+                     std::span<const RowShape> rows) {
   int64_t tokens = 0;
   int64_t logits = 0;
   for (const RowShape& row : rows) {
@@ -64,7 +67,7 @@ PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights,
     for (const kernels::PackedMatrix* w : {&layer.q, &layer.k, &layer.v}) {
       at(model::Phase::kQkv) += MatrixWork(*w, tokens);
     }
-    at(model::Phase::kAttention) += AttentionWork(config, rows);
+    at(model::Phase::kAttention) += AttentionWork(config, kv_format, rows);
     at(model::Phase::kAttentionOut) += MatrixWork(layer.attn_out, tokens);
     for (const kernels::PackedMatrix* w : {&layer.gate, &layer.up}) {
       at(model::Phase::kGateUp) += MatrixWork(*w, tokens);

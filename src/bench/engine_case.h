@@ -14,6 +14,7 @@
 
 #include "bench/roofline.h"
 #include "kernels/isa.h"
+#include "kernels/kv_format.h"
 #include "model/config.h"
 #include "model/step_profile.h"
 #include "model/weights.h"
@@ -47,7 +48,8 @@ struct RowShape {
 using PhaseWork = std::array<Work, static_cast<size_t>(model::Phase::kCount)>;
 
 // Pure. Phases that do arithmetic of lower order (norms, rotation, quantisation) have none counted.
-PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights, std::span<const RowShape> rows);
+PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights, const kernels::KvFormat& kv_format,
+                     std::span<const RowShape> rows);
 Work Sum(const PhaseWork& work);
 
 // The steps of one run of a case, each as its rows. step_tokens: tokens of a prompt that one step computes at most.

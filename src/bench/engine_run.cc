@@ -50,7 +50,7 @@ Result<Needs> ChooseCases(const EngineOptions& options, std::vector<CaseResult>&
   TENFOLD_TRY(const platform::MappedFile bytes, platform::MappedFile::Open(options.model_path));
   TENFOLD_TRY(const gguf::File file, gguf::File::Parse(bytes.bytes()));
   TENFOLD_TRY(const model::Config config, model::ReadConfig(file));
-  const uint64_t page_bytes = model::KvStore::PageBytes(config);
+  const uint64_t page_bytes = model::KvStore::PageBytes(config, options.kv_format);
   uint64_t limit = options.kv_bytes;
   if (limit == 0) {
     const uint64_t available = platform::AvailableMemoryBytes();
@@ -89,6 +89,7 @@ engine::Options LoadOptions(const EngineOptions& options, const Needs& needs) {
   load.max_step_tokens = options.step_tokens;
   load.kv_bytes = static_cast<uint64_t>(std::max(needs.pages, kv::PagesFor(needs.length))) * needs.page_bytes;
   load.exact = options.exact;
+  load.kv_format = options.kv_format;
   load.isa = options.isa;
   return load;
 }
@@ -126,12 +127,13 @@ class Runner {
 void Runner::WarmUp(std::span<const CaseResult> cases) {
   const platform::HugeBuffer& kv = loaded_.model->kv().buffer();
   auto* const halves = reinterpret_cast<uint16_t*>(kv.data());
-  const auto page_halves = static_cast<int64_t>(model::KvStore::PageBytes(loaded_.model->config()) / 2);
+  const auto page_halves =
+      static_cast<int64_t>(model::KvStore::PageBytes(loaded_.model->config(), options_.kv_format) / 2);
   pool_.ParallelFor(static_cast<int64_t>(pages_.size()), [&](int64_t page, int) {
     uint64_t state = options_.seed + static_cast<uint64_t>(page);
     for (int64_t i = 0; i < page_halves; ++i) {
       state = state * 6364136223846793005u + 1442695040888963407u;  // Knuth's multiplier: any bits will do
-      // Either sign, magnitudes from 1/4 to 2.
+      // Either sign, magnitudes from 1/4 to 2; as int8 with scales, or the scales of floats, finite too.
       halves[page * page_halves + i] = static_cast<uint16_t>((state >> 48 & 0x83FF) | (13 + (state >> 40) % 3) << 10);
     }
   });
@@ -279,7 +281,7 @@ Result<EngineResult> RunEngine(const EngineOptions& options, const EngineWatch& 
     const auto steps = StepsOf(c.c, options.step_tokens, options.decode_steps);
     c.steps = static_cast<int64_t>(steps.size());
     for (const std::vector<RowShape>& step : steps) {
-      const PhaseWork work = WorkOfStep(runner.model().config(), runner.model().weights(), step);
+      const PhaseWork work = WorkOfStep(runner.model().config(), runner.model().weights(), options.kv_format, step);
       for (size_t p = 0; p < work.size(); ++p) c.work[p] += work[p];
     }
   }

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "bench/engine_case.h"
 #include "bench/roofline.h"
+#include "kernels/kv_format.h"
 #include "model/step_profile.h"
 #include "platform/placement.h"
 
@@ -31,6 +32,7 @@ struct EngineOptions {
   platform::Affinity affinity{};
   std::string isa{};  // empty: TENFOLD_ISA or the widest
   bool exact = false;
+  kernels::KvFormat kv_format{};
   bool profile = false;       // times phases too, in a run of its own beside every timed one
   int64_t step_tokens = 512;  // of a prompt in one step
   int64_t decode_steps = 4;   // in one run of a decode case

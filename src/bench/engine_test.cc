@@ -78,7 +78,7 @@ TEST(EngineCase, WorkIsWhatTheShapesSay) {
   weights.output = {.format = tensor::DType::kF32, .rows = 16, .cols = 64};
 
   const RowShape rows[] = {{.first_position = 10, .count = 3, .logits = 1}, {.first_position = 0, .count = 1}};
-  const PhaseWork work = WorkOfStep(config, weights, rows);
+  const PhaseWork work = WorkOfStep(config, weights, {}, rows);
   const auto at = [&](model::Phase phase) { return work[static_cast<size_t>(phase)]; };
   const double matrix_bytes = static_cast<double>(kernels::PackedBytes(tensor::DType::kQ8_0, 32, 64));
   EXPECT_DOUBLE_EQ(at(model::Phase::kQkv).bytes, 3 * matrix_bytes);

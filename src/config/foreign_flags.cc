@@ -37,7 +37,6 @@ std::vector<ForeignFlag> Refused() {
   constexpr std::string_view kFile = "fetch the file first and name it with -m";
   constexpr std::string_view kMultimodal = "images and sound are not read";
   constexpr std::string_view kDraft = "there is no speculation with a draft model";
-  constexpr std::string_view kKvType = "keys and values have one format";
   constexpr std::string_view kRope = "the model file says how positions are encoded";
   return {
       {{"--embedding", "--embeddings", "--rerank", "--reranking", "--pooling"},
@@ -55,7 +54,6 @@ std::vector<ForeignFlag> Refused() {
        false,
        kFile},
       {{"--context-shift"}, kNone, false, "an answer ends where the context ends; raise --ctx-size"},
-      {{"-ctk", "--cache-type-k", "-ctv", "--cache-type-v"}, kOne, false, kKvType},
       {{"--chat-template"}, kOne, false, "name a file with --chat-template-file"},
       {{"--rope-scaling", "--rope-scale", "--rope-freq-base", "--rope-freq-scale", "--yarn-orig-ctx"},
        kOne,

@@ -80,6 +80,18 @@ TEST(Precedence, VerboseIsDebugUnlessAStrongerSourceNamesALevel) {
   EXPECT_EQ(Parsed({"--no-verbose"}, {"TENFOLD_VERBOSE=1"}).settings.log_level, "info");
 }
 
+TEST(Names, OtherCacheTypesOfLlamaCppAreRefusedWithThoseThatWork) {
+  const Settings s = Parsed({"-ctk", "q8_0", "--cache-type-v", "q8_0"}).settings;
+  EXPECT_EQ(s.cache_type_k, "q8_0");
+  EXPECT_EQ(s.cache_type_v, "q8_0");
+  EXPECT_EQ(Parsed({}).settings.cache_type_k, "f16");
+  for (const char* type : {"f32", "bf16", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"}) {
+    const std::string message = ErrorOf({"--cache-type-v", type});
+    EXPECT_NE(message.find("--cache-type-v"), std::string::npos) << message;
+    EXPECT_NE(message.find("f16 or q8_0"), std::string::npos) << message;
+  }
+}
+
 TEST(Names, TheOriginalServicesNamesKeepTheirMeaning) {
   const TempFile file(
       "n_ctx = 1024\nn_threads = 3\nn_batch = 64\nn_gpu_layers = 20\nuse_mlock = true\nuse_mmap = false\n"

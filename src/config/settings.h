@@ -18,12 +18,14 @@ struct Settings {
   bool exact = false;
 
   // Compute
-  int64_t threads = 0;       // 0 or -1: from the CPU budget
+  int64_t threads = 0;  // 0 or -1: from the CPU budget
   std::string cpu_affinity = "none";
   int64_t batch_size = 512;  // tokens
   int64_t parallel = 10;     // requests
   int64_t kv_memory = 0;     // bytes; 0: what is free less a margin
   bool prefix_cache = true;
+  std::string cache_type_k = "f16";
+  std::string cache_type_v = "f16";
   int64_t gpu_layers = 0;  // wanted by the operator; there is no GPU
   bool mlock = false;
   bool mmap = true;

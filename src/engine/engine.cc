@@ -189,9 +189,11 @@ void Engine::Impl::Load() {
     published.load_eta_s = 0;
     published.load_s = seconds;
   }
-  Log(LogLevel::kInfo, fmt::format("ready: {} ({}, {} threads, context {}, {:.2f} GiB of weights) after {:.1f} s",
-                                   loaded_info->name, optimization.isa, optimization.threads, optimization.n_ctx,
-                                   static_cast<double>(optimization.weight_bytes) / (1024.0 * 1024 * 1024), seconds));
+  Log(LogLevel::kInfo,
+      fmt::format("ready: {} ({}, {} threads, context {}, keys {}, values {}, {:.2f} GiB of weights) after {:.1f} s",
+                  loaded_info->name, optimization.isa, optimization.threads, optimization.n_ctx,
+                  optimization.cache_type_k, optimization.cache_type_v,
+                  static_cast<double>(optimization.weight_bytes) / (1024.0 * 1024 * 1024), seconds));
   SetState(LoadState::kReady);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "grammar/grammar.h"
+#include "kernels/kv_format.h"
 #include "platform/placement.h"
 #include "sampling/sampler.h"
 #include "tokenizer/tokenizer.h"
@@ -32,6 +33,7 @@ struct Options {
   int64_t max_running = 10;       // requests computed together (-np)
   uint64_t kv_bytes = 0;          // KV pool; 0: what is free less a margin (pool_plan.h)
   bool prefix_cache = true;       // pages of equal beginnings are shared, and kept after their requests
+  kernels::KvFormat kv_format{};  // what keys and values are stored as
   bool mlock = false;
   bool mmap = true;    // false: the file is read into memory instead of mapped
   bool exact = false;  // results independent of batch, chunking and threads
@@ -79,6 +81,8 @@ struct Optimization {
   uint64_t huge_page_bytes = 0;  // of the weights, what really came
   bool repacked = true;
   uint64_t weight_bytes = 0;
+  std::string cache_type_k;  // "f16" or "q8_0"
+  std::string cache_type_v;
   uint64_t kv_bytes = 0;
   bool prefix_cache = true;
   int64_t kv_tokens = 0;  // that all requests together may hold

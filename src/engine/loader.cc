@@ -11,6 +11,7 @@
 #include "engine/pool_plan.h"
 #include "gguf/model_file.h"
 #include "gguf/split.h"
+#include "kernels/attention.h"
 #include "kv/block_pool.h"
 #include "platform/available_memory.h"
 #include "platform/memory.h"
@@ -64,7 +65,7 @@ Result<PoolPlan> ChosenPool(const Options& options, const model::Config& config,
   const int64_t context =
       options.max_context > 0 ? options.max_context : std::min(config.train_context, kDefaultMaxContext);
   const int64_t step_tokens = std::min(options.max_step_tokens, context * options.max_running);
-  return PlanPool({.page_bytes = model::KvStore::PageBytes(config),
+  return PlanPool({.page_bytes = model::KvStore::PageBytes(config, options.kv_format),
                    .asked_bytes = options.kv_bytes,
                    .available_bytes = free_bytes == 0 ? 0 : free_bytes + returning_bytes,
                    .weight_bytes = weight_bytes,
@@ -188,7 +189,8 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
   Log(pool_plan.shortened ? LogLevel::kWarn : LogLevel::kInfo, pool_plan.text);
   loaded.kv_pages = pool_plan.pages;
   info->max_context = pool_plan.context;
-  const model::ModelOptions model_options{isa, options.exact ? kernels::Precision::kExact : kernels::Precision::kFast};
+  const model::ModelOptions model_options{isa, options.exact ? kernels::Precision::kExact : kernels::Precision::kFast,
+                                          options.kv_format};
   TENFOLD_TRY(
       loaded.model,
       model::Model::Load(model_file, config, model_options, loaded.kv_pages, pool, [&](uint64_t done, uint64_t total) {
@@ -209,6 +211,8 @@ Result<LoadedModel> LoadFrom(const Options& options, platform::ThreadPool& pool,
                          .mlock_reason = "",
                          .huge_pages = arena.asked_huge_pages() && platform::HugePagesAllowed(),
                          .weight_bytes = arena.size(),
+                         .cache_type_k = std::string(kernels::NameOf(options.kv_format.k)),
+                         .cache_type_v = std::string(kernels::NameOf(options.kv_format.v)),
                          .kv_bytes = loaded.model->kv().buffer().size(),
                          .prefix_cache = options.prefix_cache,
                          .kv_tokens = int64_t{loaded.kv_pages} * kv::kPageTokens};

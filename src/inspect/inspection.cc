@@ -65,14 +65,14 @@ std::vector<TypeUse> TypesOf(const gguf::File& file, kernels::Isa isa) {
 
 // The server's own rule (engine/pool_plan.h): what the weights leave less a margin, and one context where the whole
 // rest holds one.
-std::vector<Fit> FitsOf(const model::Config& config, uint64_t weight_bytes, uint64_t available_bytes) {
+std::vector<Fit> FitsOf(const model::Config& config, uint64_t weight_bytes, const Machine& machine) {
   std::vector<int64_t> contexts;
   for (const int64_t context : kContexts) {
     if (context < config.train_context) contexts.push_back(context);
   }
   contexts.push_back(config.train_context);
-  const uint64_t page_bytes = model::KvStore::PageBytes(config);
-  const uint64_t left = available_bytes > weight_bytes ? available_bytes - weight_bytes : 0;
+  const uint64_t page_bytes = model::KvStore::PageBytes(config, machine.kv_format);
+  const uint64_t left = machine.available_bytes > weight_bytes ? machine.available_bytes - weight_bytes : 0;
   std::vector<Fit> fits;
   for (const int64_t context : contexts) {
     const uint64_t bytes = static_cast<uint64_t>(kv::PagesFor(context)) * page_bytes;
@@ -90,14 +90,15 @@ void InspectModel(const gguf::File& file, const Machine& machine, Inspection& ou
     return;
   }
   out.context_length = config->train_context;
-  out.kv_bytes_per_token = model::KvStore::PageBytes(*config) / static_cast<uint64_t>(kv::kPageTokens);
+  out.kv_bytes_per_token =
+      model::KvStore::PageBytes(*config, machine.kv_format) / static_cast<uint64_t>(kv::kPageTokens);
   const auto weight_bytes = model::WeightBytes(file, *config);
   if (!weight_bytes.ok()) {
     out.unsupported.push_back(weight_bytes.error().message);
     return;
   }
   out.weight_bytes = weight_bytes.value();
-  if (machine.available_bytes > 0) out.fits = FitsOf(*config, *out.weight_bytes, machine.available_bytes);
+  if (machine.available_bytes > 0) out.fits = FitsOf(*config, *out.weight_bytes, machine);
 }
 
 void InspectTokenizer(const gguf::File& file, Inspection& out) {
@@ -111,13 +112,14 @@ void InspectTokenizer(const gguf::File& file, Inspection& out) {
 
 }  // namespace
 
-Machine ThisMachine(kernels::Isa isa) {
+Machine ThisMachine(kernels::Isa isa, const kernels::KvFormat& kv_format) {
   return {.cpu = platform::DetectCpu().model_name,
           .available_bytes = platform::AvailableMemoryBytes(),
           .isa = isa,
           .cpus = platform::DetectCpuBudget(),
           .huge_pages = platform::HugePagesAllowed(),
-          .lock = platform::DetectLockAllowance()};
+          .lock = platform::DetectLockAllowance(),
+          .kv_format = kv_format};
 }
 
 Inspection Inspect(const gguf::ModelFile& model, const std::string& path, const Machine& machine) {

@@ -11,6 +11,7 @@
 
 #include "gguf/model_file.h"
 #include "kernels/isa.h"
+#include "kernels/kv_format.h"
 #include "platform/cpu.h"
 #include "platform/memory_lock.h"
 
@@ -24,9 +25,10 @@ struct Machine {
   platform::CpuBudget cpus;
   bool huge_pages = false;  // the kernel's setting allows them
   platform::LockAllowance lock;
+  kernels::KvFormat kv_format;  // as the server would be told to store keys and values
 };
 // The one this runs on. isa: what kernels would be used. Any thread.
-Machine ThisMachine(kernels::Isa isa);
+Machine ThisMachine(kernels::Isa isa, const kernels::KvFormat& kv_format);
 
 // All tensors of one type.
 struct TypeUse {

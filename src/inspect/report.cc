@@ -7,6 +7,8 @@
 #include <cmath>
 #include <iterator>
 
+#include "kernels/attention.h"
+
 namespace tenfold::inspect {
 namespace {
 
@@ -73,7 +75,9 @@ std::string LockText(const Inspection& i, const Machine& m) {
 void FitLines(std::string& out, const Inspection& i, const Machine& m) {
   if (!i.weight_bytes || !i.kv_bytes_per_token) return;
   Line(out, "weights", fmt::format("{} in memory", Bytes(*i.weight_bytes)));
-  Line(out, "keys and values", fmt::format("{} a token", Bytes(*i.kv_bytes_per_token)));
+  Line(out, "keys and values",
+       fmt::format("{} a token, as {} and {}", Bytes(*i.kv_bytes_per_token), kernels::NameOf(m.kv_format.k),
+                   kernels::NameOf(m.kv_format.v)));
   Line(out, "--mlock", LockText(i, m));
   if (i.fits.empty()) {
     Line(out, "fits", "unknown: the free memory cannot be read");

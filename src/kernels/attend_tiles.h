@@ -26,136 +26,19 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attend_half.h"
+#include "kernels/attend_int8.h"
 #include "kernels/float_kernels.h"
-#include "kernels/unroll.h"
 
 namespace tenfold::kernels {
 namespace {
 
-constexpr int64_t kPage = 16;
-constexpr int64_t kBlockPages = kBlockTokens / kPage;
 constexpr int kMaxTileRows = 6;
-
-inline int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t Max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // Rows of the next tile when `left` are left: sixes, then two near-equal tiles rather than a full and a thin one.
 inline int64_t TileRows(int64_t left) {
   if (left <= kMaxTileRows) return left;
   return left >= 2 * kMaxTileRows ? kMaxTileRows : (left + 1) / 2;
-}
-
-// K or V of the pages of one block.
-struct BlockPages {
-  const uint16_t* at[kBlockPages];
-  ptrdiff_t ahead[kBlockPages];  // from there to what is read after it, in halves
-};
-
-inline void PrefetchToSecondLevel(const uint16_t* p) { __builtin_prefetch(p, 0, 2); }
-
-// scores[r][16 i + j] = query[r] . K[page i][:, j] for R rows and P pages from first_page.
-// query (R, head_dim), scores (R, kBlockTokens).
-template <int R, int P>
-void ScoreTile(const float* query, const BlockPages& pages, int64_t first_page, int64_t head_dim, float* scores) {
-  const uint16_t* const* const k = pages.at + first_page;
-  constexpr int kPerPage = kPage / Vec::kLanes;
-  constexpr int kRegisters = P * kPerPage;
-  Vec::F sum[R][kRegisters];
-  TENFOLD_UNROLL
-  for (int r = 0; r < R; ++r) {
-    TENFOLD_UNROLL
-    for (int i = 0; i < kRegisters; ++i) sum[r][i] = Vec::Zero();
-  }
-  for (int64_t d = 0; d < head_dim; ++d) {
-    Vec::F key[kRegisters];
-    TENFOLD_UNROLL
-    for (int i = 0; i < kRegisters; ++i) {
-      key[i] = Vec::Load(k[i / kPerPage] + d * kPage + (i % kPerPage) * Vec::kLanes);
-    }
-    if (d % 2 == 0) {  // two rows of 16 halves are a cache line
-      TENFOLD_UNROLL
-      for (int i = 0; i < P; ++i) PrefetchToSecondLevel(k[i] + d * kPage + pages.ahead[first_page + i]);
-    }
-    TENFOLD_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const Vec::F q = Vec::Set(query[r * head_dim + d]);
-      TENFOLD_UNROLL
-      for (int i = 0; i < kRegisters; ++i) sum[r][i] = Vec::MulAdd(q, key[i], sum[r][i]);
-    }
-  }
-  TENFOLD_UNROLL
-  for (int r = 0; r < R; ++r) {
-    TENFOLD_UNROLL
-    for (int i = 0; i < kRegisters; ++i) {
-      Vec::Store(scores + r * kBlockTokens + first_page * kPage + i * Vec::kLanes, sum[r][i]);
-    }
-  }
-}
-
-// acc[r][c] = acc[r][c] * rescale[r] + sum over positions j in [begin, end) of weights[r][j] * V[j][c], for R rows and
-// N registers of columns from `column`; kPart: the last register holds fewer than its lanes.
-template <int R, int N, bool kPart>
-void ValueTile(const float* weights, const BlockPages& pages, int64_t head_dim, int64_t column, int64_t begin,
-               int64_t end, const float* rescale, float* acc, int64_t acc_stride) {
-  Vec::F sum[R][N];
-  TENFOLD_UNROLL
-  for (int r = 0; r < R; ++r) {
-    const Vec::F factor = Vec::Set(rescale[r]);
-    TENFOLD_UNROLL
-    for (int i = 0; i < N; ++i) {
-      sum[r][i] = Vec::Mul(Vec::Load(acc + r * acc_stride + column + i * Vec::kLanes), factor);
-    }
-  }
-  for (int64_t j = begin; j < end; ++j) {
-    const uint16_t* const row = pages.at[j / kPage] + (j % kPage) * head_dim + column;
-    TENFOLD_UNROLL
-    for (int i = 0; i < N * Vec::kLanes * 2; i += 64) {
-      PrefetchToSecondLevel(row + i / 2 + pages.ahead[j / kPage]);
-    }
-    Vec::F value[N];
-    TENFOLD_UNROLL
-    for (int i = 0; i < N; ++i) {
-      value[i] = kPart && i == N - 1 ? Vec::LoadFirst(row + i * Vec::kLanes, head_dim % Vec::kLanes)
-                                     : Vec::Load(row + i * Vec::kLanes);
-    }
-    TENFOLD_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const Vec::F p = Vec::Set(weights[r * kBlockTokens + j]);
-      TENFOLD_UNROLL
-      for (int i = 0; i < N; ++i) sum[r][i] = Vec::MulAdd(p, value[i], sum[r][i]);
-    }
-  }
-  TENFOLD_UNROLL
-  for (int r = 0; r < R; ++r) {
-    TENFOLD_UNROLL
-    for (int i = 0; i < N; ++i) Vec::Store(acc + r * acc_stride + column + i * Vec::kLanes, sum[r][i]);
-  }
-}
-
-// Scores of R rows against the first n_pages pages of the block.
-template <int R>
-void ScoreRows(const float* query, const BlockPages& pages, int64_t n_pages, int64_t head_dim, float* scores) {
-  constexpr int kPages = Vec::PagesPerTile(R);
-  int64_t page = 0;
-  for (; page + kPages <= n_pages; page += kPages) {
-    ScoreTile<R, kPages>(query, pages, page, head_dim, scores);
-  }
-  for (; page < n_pages; ++page) ScoreTile<R, 1>(query, pages, page, head_dim, scores);
-}
-
-// ValueTile over all the columns.
-template <int R>
-void ValueRows(const float* weights, const BlockPages& pages, int64_t head_dim, int64_t begin, int64_t end,
-               const float* rescale, float* acc, int64_t acc_stride) {
-  constexpr int kColumns = Vec::ColumnsPerTile(R);
-  int64_t c = 0;
-  for (; c + kColumns * Vec::kLanes <= head_dim; c += kColumns * Vec::kLanes) {
-    ValueTile<R, kColumns, false>(weights, pages, head_dim, c, begin, end, rescale, acc, acc_stride);
-  }
-  for (; c + Vec::kLanes <= head_dim; c += Vec::kLanes) {
-    ValueTile<R, 1, false>(weights, pages, head_dim, c, begin, end, rescale, acc, acc_stride);
-  }
-  if (c < head_dim) ValueTile<R, 1, true>(weights, pages, head_dim, c, begin, end, rescale, acc, acc_stride);
 }
 
 // Calls f.template operator()<rows>() with rows, 1..kMaxTileRows, as a constant.
@@ -214,8 +97,8 @@ struct Block {
   int64_t begin;      // first position
   int64_t first_row;  // of the KV head's rows; those before it see nothing of the block
   int64_t end_row;
-  int64_t n_pages;  // pages of the block that any row sees
-  const float* query;
+  int64_t n_pages;    // pages of the block that any row sees
+  int64_t query_row;  // of the item's rows, the KV head's first
   AttendState state;
 };
 
@@ -235,8 +118,14 @@ void ScoreBlock(const AttendTask& t, const Block& b, const BlockPages& k) {
   for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
     rows = TileRows(b.end_row - row);
     const int64_t n_pages = (Visible(t, b, row + rows - 1) + kPage - 1) / kPage;
+    const int64_t query = (b.query_row + row) * t.head_dim;
+    float* const scores = t.weights + row * kBlockTokens;
     WithConstant(rows, [&]<int R>() {
-      ScoreRows<R>(b.query + row * t.head_dim, k, n_pages, t.head_dim, t.weights + row * kBlockTokens);
+      if (t.format.k == KvType::kF16) {
+        ScoreRows<R>(t.query + query, k, n_pages, t.head_dim, scores);
+      } else {
+        ScoreRowsInt8<R>(t.query_int16 + query, t.query_scale + b.query_row + row, k, n_pages, t.head_dim, scores);
+      }
     });
     for (int64_t r = row; r < row + rows; ++r) {
       SoftmaxRow(Visible(t, b, r), t.weights + r * kBlockTokens, b.state.max + r, b.state.sum + r * 16, t.rescale + r);
@@ -244,7 +133,7 @@ void ScoreBlock(const AttendTask& t, const Block& b, const BlockPages& k) {
   }
 }
 
-void AccumulateBlock(const AttendTask& t, const Block& b, const BlockPages& v) {
+void AccumulateHalves(const AttendTask& t, const Block& b, const BlockPages& v) {
   const float one = 1.0f;
   float* const acc = b.state.acc;
   for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
@@ -263,8 +152,24 @@ void AccumulateBlock(const AttendTask& t, const Block& b, const BlockPages& v) {
   }
 }
 
-const uint16_t* PageOf(const AttendTask& t, int64_t page) {
-  return reinterpret_cast<const uint16_t*>(t.base + static_cast<size_t>(t.page_ids[page]) * t.page_stride_bytes);
+void AccumulateInt8(const AttendTask& t, const Block& b, const BlockPages& v) {
+  for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
+    rows = TileRows(b.end_row - row);
+    int16_t* const weights = t.weights_int16 + row * kBlockTokens;
+    for (int64_t r = row; r < row + rows; ++r) {
+      WeightsToInt16(t.weights + r * kBlockTokens, v, Visible(t, b, r), t.weights_int16 + r * kBlockTokens,
+                     t.weights_scale + r);
+    }
+    const int64_t seen = Visible(t, b, row + rows - 1);  // the last row sees most; the others' weights there are 0
+    WithConstant(rows, [&]<int R>() {
+      ValueRowsInt8<R>(weights, t.weights_scale + row, v, t.head_dim, seen, t.rescale + row,
+                       b.state.acc + row * t.acc_stride, t.acc_stride);
+    });
+  }
+}
+
+const uint8_t* PageOf(const AttendTask& t, int64_t page) {
+  return t.base + static_cast<size_t>(t.page_ids[page]) * t.page_stride_bytes;
 }
 
 // Adds the block of positions [begin, begin + 64) to the state of every row that sees any of it. The KV heads of a page
@@ -279,21 +184,20 @@ void AttendBlock(const AttendTask& t, int64_t begin, const AttendState& state) {
   for (int64_t g = 0; g < t.kv_heads; ++g) {
     for (int64_t i = 0; i < n_pages; ++i) {
       const int64_t next = first_page + kBlockPages + i;
-      k.ahead[i] = g < t.kv_heads - 1 ? static_cast<ptrdiff_t>(t.head_stride_bytes / 2)
+      k.ahead[i] = g < t.kv_heads - 1 ? static_cast<ptrdiff_t>(t.head_stride_bytes)
                    : next < end_page  ? PageOf(t, next) - k.at[i]
                                       : 0;
     }
     BlockPages v = k;
-    for (int64_t i = 0; i < n_pages; ++i) v.at[i] += kPage * t.head_dim;
-    const Block b{begin,
-                  FirstRow(t, begin),
-                  head_rows,
-                  n_pages,
-                  t.query + g * head_rows * t.head_dim,
-                  StateAt(t, state, g * head_rows)};
+    for (int64_t i = 0; i < n_pages; ++i) v.at[i] += t.key_bytes;
+    const Block b{begin, FirstRow(t, begin), head_rows, n_pages, g * head_rows, StateAt(t, state, g * head_rows)};
     ScoreBlock(t, b, k);
-    AccumulateBlock(t, b, v);
-    for (int64_t i = 0; i < n_pages; ++i) k.at[i] += t.head_stride_bytes / 2;
+    if (t.format.v == KvType::kF16) {
+      AccumulateHalves(t, b, v);
+    } else {
+      AccumulateInt8(t, b, v);
+    }
+    for (int64_t i = 0; i < n_pages; ++i) k.at[i] += t.head_stride_bytes;
   }
 }
 
@@ -307,6 +211,9 @@ void StartRows(const AttendTask& t) {
     for (int64_t d = 0; d < t.head_dim; d += Vec::kLanes) {
       const int64_t n = Min(Vec::kLanes, t.head_dim - d);
       Vec::StoreFirst(query + d, n, Vec::Mul(Vec::LoadFirst(q + d, n), scale));
+    }
+    if (t.format.k == KvType::kQ8_0) {
+      ToInt16(query, t.head_dim, t.head_dim, t.query_int16 + row * t.head_dim, t.query_scale + row);
     }
   }
 }
@@ -358,6 +265,22 @@ void FinishWithVec(const AttendTask& t) {
       Vec::StoreFirst(out + d, Min(Vec::kLanes, t.head_dim - d), x);
     }
   }
+}
+
+// k and v (head_dim, at most 256) of one position into slot 0 .. 15 of a page.
+void WriteKvWithVec(uint8_t* page, const KvFormat& format, size_t key_bytes, int64_t slot, int64_t head_dim,
+                    const float* k, const float* v) {
+  alignas(64) float finite_k[256];
+  alignas(64) float finite_v[256];
+  const Vec::F largest = Vec::Set(65504.0f);
+  const Vec::F smallest = Vec::Set(-65504.0f);
+  for (int64_t d = 0; d < head_dim; d += Vec::kLanes) {
+    const int64_t n = Min(Vec::kLanes, head_dim - d);
+    Vec::StoreFirst(finite_k + d, n, Vec::Max(smallest, Vec::Min(largest, Vec::LoadFirst(k + d, n))));
+    Vec::StoreFirst(finite_v + d, n, Vec::Max(smallest, Vec::Min(largest, Vec::LoadFirst(v + d, n))));
+  }
+  (format.k == KvType::kF16 ? WriteKeyHalf : WriteKeyInt8)(page, slot, head_dim, finite_k);
+  (format.v == KvType::kF16 ? WriteValueHalf : WriteValueInt8)(page + key_bytes, slot, head_dim, finite_v);
 }
 
 void AttendWithVec(const AttendTask& t) {

@@ -35,6 +35,7 @@ class ScratchCursor {
     used_ += static_cast<size_t>(RoundUp16(floats)) * sizeof(float);
     return reinterpret_cast<float*>(p);
   }
+  int16_t* TakeInt16(int64_t n) { return reinterpret_cast<int16_t*>(Take((n + 1) / 2)); }
   size_t used() const { return used_; }
 
  private:
@@ -53,7 +54,7 @@ AttendState TakeState(ScratchCursor& cursor, const AttendItem& item) {
   return state;
 }
 
-// The state kept in part `chunk`; like TakeState, without a pointer when parts is null.
+// The state kept in part `chunk`.
 AttendState PartOf(const AttendItem& item, int64_t chunk, float* parts) {
   ScratchCursor cursor(reinterpret_cast<uint8_t*>(parts + static_cast<size_t>(chunk) * AttendPartFloats(item)));
   return TakeState(cursor, item);
@@ -61,6 +62,8 @@ AttendState PartOf(const AttendItem& item, int64_t chunk, float* parts) {
 
 // What the kernels read of the item. Returns the bytes of scratch used; with a null scratch it only counts them.
 size_t LayOut(const AttendItem& item, uint8_t* scratch, AttendTask* task) {
+  task->format = item.pages.format;
+  task->key_bytes = KvKeyBytes(item.head_dim, item.pages.format);
   task->base = item.pages.base;
   task->page_stride_bytes = item.pages.page_stride_bytes;
   task->head_stride_bytes = item.pages.head_stride_bytes;
@@ -84,6 +87,14 @@ size_t LayOut(const AttendItem& item, uint8_t* scratch, AttendTask* task) {
   task->query = cursor.Take(Rows(item) * item.head_dim);
   task->rescale = cursor.Take(item.n_tokens * item.n_heads);
   task->weights = cursor.Take(item.n_tokens * item.n_heads * kBlockTokens);
+  if (item.pages.format.k == KvType::kQ8_0) {
+    task->query_int16 = cursor.TakeInt16(Rows(item) * item.head_dim + 16);  // written 16 at a time
+    task->query_scale = cursor.Take(Rows(item));
+  }
+  if (item.pages.format.v == KvType::kQ8_0) {
+    task->weights_int16 = cursor.TakeInt16(item.n_tokens * item.n_heads * kBlockTokens);
+    task->weights_scale = cursor.Take(item.n_tokens * item.n_heads);
+  }
   task->total = TakeState(cursor, item);
   if (AttendChunks(item) > 1) task->chunk = TakeState(cursor, item);
   return cursor.used();
@@ -105,8 +116,30 @@ uint8_t* PageAt(const KvPages& pages, int64_t position) {
 
 }  // namespace
 
+std::string_view NameOf(KvType type) { return type == KvType::kF16 ? "f16" : "q8_0"; }
+
+std::optional<KvType> KvTypeFromName(std::string_view name) {
+  for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
+    if (name == NameOf(type)) return type;
+  }
+  return std::nullopt;
+}
+
+size_t KvKeyBytes(int64_t head_dim, const KvFormat& format) {
+  if (format.k == KvType::kF16) return static_cast<size_t>(kPageTokens * head_dim) * 2;
+  const int64_t scale_bytes = (head_dim + 31) / 32 * kPageTokens * 2;
+  return static_cast<size_t>(scale_bytes + kPageTokens * head_dim + 63) / 64 * 64;
+}
+
+size_t KvPageBytes(int64_t head_dim, const KvFormat& format) {
+  const int64_t v_bytes = format.v == KvType::kF16 ? kPageTokens * head_dim * 2 : kPageTokens * (head_dim + 4);
+  return KvKeyBytes(head_dim, format) + static_cast<size_t>(v_bytes + 63) / 64 * 64;
+}
+
 void WriteKv(Isa isa, const KvPages& pages, int64_t position, int64_t head_dim, const float* k, const float* v) {
-  KernelsFor(isa).write_kv(PageAt(pages, position), position % kPageTokens, head_dim, k, v);
+  TENFOLD_CHECK(head_dim >= 8 && head_dim <= 256 && head_dim % 8 == 0, "head_dim must be a multiple of 8 up to 256");
+  KernelsFor(isa).write_kv(PageAt(pages, position), pages.format, KvKeyBytes(head_dim, pages.format),
+                           position % kPageTokens, head_dim, k, v);
 }
 
 void Attend(Isa isa, const AttendItem& item, uint8_t* scratch) {

@@ -1,21 +1,29 @@
 // Attention over paged keys and values, and the float operations around it, dispatched by ISA.
 //
-// A page holds, of each KV head of one layer, 16 tokens: K as [head_dim][16 tokens] halves (16 scores per multiply with
-// the query broadcast), then V as [16 tokens][head_dim] halves.
+// A page holds, of each KV head of one layer, 16 tokens: K, then V. As halves, K is [head_dim][16 tokens] (16 scores
+// per multiply with the query broadcast) and V [16 tokens][head_dim]. As int8: attend_int8.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 
 #include "kernels/isa.h"
+#include "kernels/kv_format.h"
 
 namespace tenfold::kernels {
 
 inline constexpr int64_t kPageTokens = 16;
 
-// Bytes of one page of one layer and one KV head: K and V, 2-byte elements.
-inline size_t KvPageBytes(int64_t head_dim) { return static_cast<size_t>(2 * kPageTokens * head_dim) * 2; }
+// "f16" and "q8_0", as llama.cpp's tools call them.
+std::string_view NameOf(KvType type);
+std::optional<KvType> KvTypeFromName(std::string_view name);
+
+// Bytes of K, and of K and V, of one page of one layer and one KV head; multiples of 64.
+size_t KvKeyBytes(int64_t head_dim, const KvFormat& format);
+size_t KvPageBytes(int64_t head_dim, const KvFormat& format);
 
 // Where a sequence's pages lie for some KV heads of one layer: page p of the sequence begins, for the first of them, at
 // base + page_ids[p] * page_stride; each further head is head_stride on.
@@ -24,11 +32,13 @@ struct KvPages {
   size_t page_stride_bytes = 0;
   size_t head_stride_bytes = 0;
   std::span<const int32_t> page_ids;  // in sequence order; page i holds positions 16 i .. 16 i + 15
+  KvFormat format;
 };
 
-// Writes k and v (head_dim floats each, k after RoPE) of the token at `position` and the first KV head, each rounded to
-// the nearest finite half (magnitudes over 65504 become 65504, so that no score is ever infinite; a NaN stays one).
-// Different positions may be written concurrently.
+// Writes k and v (head_dim floats each, k after RoPE) of the token at `position` and the first KV head. Magnitudes over
+// 65504 become 65504, so that no score is ever infinite; a NaN stays one, with int8 for all that shares its scale.
+// Halves are the nearest; int8 the nearest multiple of a 127th of the largest magnitude among 32 dimensions of K (that
+// 127th rounded to a half) or all dimensions of V. Different positions may be written concurrently.
 void WriteKv(Isa isa, const KvPages& pages, int64_t position, int64_t head_dim, const float* k, const float* v);
 
 // One attention item: `n_tokens` consecutive query tokens of one sequence starting at first_position, `kv_heads` KV
@@ -38,9 +48,11 @@ void WriteKv(Isa isa, const KvPages& pages, int64_t position, int64_t head_dim, 
 //   out: the same with out and out_stride
 // out = softmax(scale * q K^T) V with a running maximum, in float (Milakov & Gimelshein 2018; Dao et al. 2022).
 // head_dim a multiple of 8, at most 256.
-// Accuracy: relative to exact arithmetic on the stored halves, about 1e-6 * (1 + largest |score|) of the largest |v|.
-// The result for a token does not depend, to the last bit, on which other tokens or heads are in the item. Slots past a
-// token's own position are never used, whatever they hold.
+// Accuracy, relative to exact arithmetic on what is stored: with halves about 1e-6 * (1 + largest |score|) of the
+// largest |v|; with int8 K, scores besides within 2e-5 of the largest |q| times the norm of k, and with int8 V, within
+// 1e-4 of the largest |v|. What int8 itself costs against halves, on Gaussian keys, values and queries: an error of
+// NMSE 7e-5 (write_kv_test.cc). The result for a token does not depend, to the last bit, on which other tokens or heads
+// are in the item. Slots past a token's own position are never used, whatever they hold.
 struct AttendItem {
   KvPages pages;
   int64_t first_position = 0;

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/kv_format.h"
+
 namespace tenfold::kernels {
 
 // Keys are read, and the running softmax is updated, in blocks of this many positions (4 pages).
@@ -23,6 +25,8 @@ struct AttendState {
 // One attention item with its scratch laid out; see AttendItem in attention.h for the meaning of the first part.
 // A row is one (KV head, token, query head), row = (kv_head * n_tokens + token) * n_heads + head.
 struct AttendTask {
+  KvFormat format;
+  size_t key_bytes;     // from a page's K to its V
   const uint8_t* base;  // of the first KV head
   size_t page_stride_bytes;
   size_t head_stride_bytes;
@@ -49,6 +53,11 @@ struct AttendTask {
   AttendState chunk;   // of a later chunk, until it is merged
   float* rescale;      // (rows of one KV head): what the last block's larger max asks acc to be multiplied by
   float* weights;      // (rows of one KV head, kBlockTokens): scores, then softmax numerators, of the current block
+
+  int16_t* query_int16;    // (rows, head_dim), for int8 K: query / query_scale
+  float* query_scale;      // (rows)
+  int16_t* weights_int16;  // (rows of one KV head, kBlockTokens), for int8 V: weights * V's scales / weights_scale
+  float* weights_scale;    // (rows of one KV head)
 };
 
 struct FloatKernels {
@@ -58,8 +67,9 @@ struct FloatKernels {
   void (*merge)(const AttendTask& task, int64_t begin, const AttendState& from);
   // task.out = acc / sum of task.total.
   void (*finish)(const AttendTask& task);
-  // page: K and V of one page; slot in [0, 16); k, v: head_dim floats, stored as the nearest finite half.
-  void (*write_kv)(uint8_t* page, int64_t slot, int64_t head_dim, const float* k, const float* v);
+  // page: K, and key_bytes on V, of one page; slot in [0, 16); k, v: head_dim floats.
+  void (*write_kv)(uint8_t* page, const KvFormat& format, size_t key_bytes, int64_t slot, int64_t head_dim,
+                   const float* k, const float* v);
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* y);
   void (*rope_halves)(const float* cos, const float* sin, int64_t n_rot, float* head);
   void (*rope_interleaved)(const float* cos, const float* sin, int64_t n_rot, float* head);

@@ -1,4 +1,4 @@
-// Norm, rotary embedding, residual add, gated activation and KV writes, written once over a vector type Vec and
+// Norm, rotary embedding, residual add and gated activation, written once over a vector type Vec and
 // compiled in each ISA folder. Include after a vec.h that defines Vec; everything has internal linkage.
 #pragma once
 
@@ -9,20 +9,6 @@
 
 namespace tenfold::kernels {
 namespace {
-
-void WriteKvWithVec(uint8_t* page, int64_t slot, int64_t head_dim, const float* k, const float* v) {
-  const Vec::F largest = Vec::Set(65504.0f);
-  const Vec::F smallest = Vec::Set(-65504.0f);
-  uint16_t* const keys = reinterpret_cast<uint16_t*>(page) + slot;
-  uint16_t* const values = reinterpret_cast<uint16_t*>(page) + 16 * head_dim + slot * head_dim;
-  for (int64_t d = 0; d < head_dim; d += Vec::kLanes) {
-    const int64_t n = head_dim - d < Vec::kLanes ? head_dim - d : Vec::kLanes;
-    uint16_t column[Vec::kLanes] = {};
-    Vec::StoreHalfFirst(column, n, Vec::Max(smallest, Vec::Min(largest, Vec::LoadFirst(k + d, n))));
-    for (int64_t i = 0; i < n; ++i) keys[(d + i) * 16] = column[i];
-    Vec::StoreHalfFirst(values + d, n, Vec::Max(smallest, Vec::Min(largest, Vec::LoadFirst(v + d, n))));
-  }
-}
 
 // Four partial sums hide the multiply-add latency and keep the rounding error of long rows small.
 void RmsNormWithVec(const float* x, const float* weight, int64_t n, float eps, float* y) {

@@ -22,7 +22,8 @@ constexpr int64_t kItemsPerThread = 4;
 
 }  // namespace
 
-void AttentionPlan::Build(const Config& config, std::span<const StepRow> rows, int threads) {
+void AttentionPlan::Build(const Config& config, const kernels::KvFormat& format, std::span<const StepRow> rows,
+                          int threads) {
   for (int64_t most_heads = config.n_kv_heads;; most_heads = (most_heads + 1) / 2) {
     items_.clear();
     joins_.clear();
@@ -30,7 +31,7 @@ void AttentionPlan::Build(const Config& config, std::span<const StepRow> rows, i
     scratch_bytes_ = 0;
     int64_t token = 0;
     for (const StepRow& row : rows) {
-      AddRow(config, row, token, most_heads);
+      AddRow(config, format, row, token, most_heads);
       token += static_cast<int64_t>(row.tokens.size());
     }
     if (item_count() >= kItemsPerThread * threads || most_heads == 1) break;
@@ -40,13 +41,15 @@ void AttentionPlan::Build(const Config& config, std::span<const StepRow> rows, i
   std::stable_sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) { return a.cost > b.cost; });
 }
 
-void AttentionPlan::AddRow(const Config& config, const StepRow& row, int64_t first_token, int64_t most_heads) {
+void AttentionPlan::AddRow(const Config& config, const kernels::KvFormat& format, const StepRow& row,
+                           int64_t first_token, int64_t most_heads) {
   const auto count = static_cast<int64_t>(row.tokens.size());
   for (int64_t first = 0; first < count; first += kMostTokens) {
     Item item;
     item.first_token = first_token + first;
     kernels::AttendItem& shape = item.shape;
     shape.pages.page_ids = row.page_ids;
+    shape.pages.format = format;  // scratch depends on it
     shape.first_position = row.first_position + first;
     shape.n_tokens = std::min(kMostTokens, count - first);
     shape.n_heads = config.n_heads / config.n_kv_heads;

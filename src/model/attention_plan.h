@@ -23,7 +23,7 @@ class AttentionPlan {
  public:
   // The items of a step of these rows for `threads` threads, the same in each layer. The rows' page ids must stay where
   // they are until the last RunItem.
-  void Build(const Config& config, std::span<const StepRow> rows, int threads);
+  void Build(const Config& config, const kernels::KvFormat& format, std::span<const StepRow> rows, int threads);
   int64_t item_count() const { return static_cast<int64_t>(items_.size()); }
   size_t ScratchBytes() const { return scratch_bytes_; }
 
@@ -52,7 +52,8 @@ class AttentionPlan {
   struct alignas(64) Line {
     float floats[16];
   };
-  void AddRow(const Config& config, const StepRow& row, int64_t first_token, int64_t most_heads);
+  void AddRow(const Config& config, const kernels::KvFormat& format, const StepRow& row, int64_t first_token,
+              int64_t most_heads);
   void AddItem(const Item& item);
 
   std::vector<Item> items_;

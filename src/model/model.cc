@@ -10,7 +10,7 @@ Result<std::unique_ptr<Model>> Model::Load(const gguf::ModelFile& file, const Co
   std::unique_ptr<Model> model(new Model);
   model->config_ = config;
   TENFOLD_TRY(model->weights_, LoadWeights(file, config, pool, progress));
-  TENFOLD_TRY(model->kv_, KvStore::Allocate(config, kv_pages));
+  TENFOLD_TRY(model->kv_, KvStore::Allocate(config, options.kv_format, kv_pages));
   RopeTable rope = MakeRopeTable(config.rope_scaling, config.n_rot, config.rope_base, config.train_context,
                                  model->weights_.rope_factors);
   model->step_ =

@@ -21,6 +21,7 @@ namespace tenfold::model {
 struct ModelOptions {
   kernels::Isa isa = kernels::Isa::kScalar;
   kernels::Precision precision = kernels::Precision::kFast;
+  kernels::KvFormat kv_format{};
 };
 
 // Driven by one thread, which is worker 0 of the pool given to Load; the pool must outlive the model.

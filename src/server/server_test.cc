@@ -41,7 +41,7 @@ TEST_F(ServerTest, HealthSaysWhatTheEngineGot) {
     EXPECT_EQ(Text(health.at("model")), "tiny");
     const boost::json::object& optimization = health.at("optimization").as_object();
     for (const char* key : {"isa", "threads", "cpus", "n_ctx", "n_batch", "parallel", "mmap", "n_gpu_layers", "mlock",
-                            "huge_pages", "repacked", "prefix_cache", "tuned_from"}) {
+                            "huge_pages", "repacked", "cache_type_k", "cache_type_v", "prefix_cache", "tuned_from"}) {
       EXPECT_TRUE(optimization.contains(key)) << key;
     }
     EXPECT_EQ(optimization.at("n_ctx"), 16384);

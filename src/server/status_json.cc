@@ -48,6 +48,7 @@ void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
   w.Key("prefix_cache").Bool(o.prefix_cache).Key("tuned_from").Null();  // the latter does not exist yet
   w.Key("weight_bytes").Uint(o.weight_bytes).Key("kv_bytes").Uint(o.kv_bytes);
   w.Key("kv_tokens").Int(o.kv_tokens);
+  w.Key("cache_type_k").String(o.cache_type_k).Key("cache_type_v").String(o.cache_type_v);
   w.EndObject();
 }
 

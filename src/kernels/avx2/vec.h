@@ -61,6 +61,28 @@ struct Vec {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_unpacklo_ps(x, x)), _mm_unpackhi_ps(x, x), 1);
   }
 
+  // int32 lanes; DotPairs reads its factors as pairs of int16.
+  using I = __m256i;
+  static I ZeroInt() { return _mm256_setzero_si256(); }
+  static I LoadPairs(const int8_t* p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  // n is 8: rows are multiples of 8 long.
+  static I LoadPairsFirst(const int8_t* p, int64_t) { return LoadPairs(p); }
+  static I SetPair(const int16_t* p) {
+    int pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
+  }
+  // c + a0 b0 + a1 b1.
+  static I DotPairs(I a, I b, I c) { return _mm256_add_epi32(c, _mm256_madd_epi16(a, b)); }
+  static F ToFloat(I x) { return _mm256_cvtepi32_ps(x); }
+  static I Round(F x) { return _mm256_cvtps_epi32(x); }
+  static void StoreInt16(int16_t* p, I x) {
+    const __m128i y = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), y);
+  }
+
   // e^x, relative error at most 1.2e-7; 0 below -87.33 (where a float would be subnormal) and e^88.37 above that.
   // x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a degree-6 polynomial, error 2e-9, fitted for least relative error.
   static F Exp(F x) {

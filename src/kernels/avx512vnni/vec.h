@@ -51,6 +51,32 @@ struct Vec {
     return _mm512_permutexvar_ps(index, _mm512_castps256_ps512(_mm256_loadu_ps(p)));
   }
 
+  // int32 lanes; DotPairs reads its factors as pairs of int16.
+  using I = __m512i;
+  static I ZeroInt() { return _mm512_setzero_si512(); }
+  static I LoadPairs(const int8_t* p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  // The first n pairs, zeros above; reads nothing past them.
+  static I LoadPairsFirst(const int8_t* p, int64_t n) {
+    return _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(static_cast<__mmask32>((1u << 2 * n) - 1u), p));
+  }
+  static I SetPair(const int16_t* p) {
+    int pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+  }
+  // c + a0 b0 + a1 b1. As assembly: GCC 12 copies the sums of a tile around the intrinsic.
+  static I DotPairs(I a, I b, I c) {
+    asm("vpdpwssd %2, %1, %0" : "+v"(c) : "v"(a), "v"(b));
+    return c;
+  }
+  static F ToFloat(I x) { return _mm512_cvtepi32_ps(x); }
+  static I Round(F x) { return _mm512_cvtps_epi32(x); }
+  static void StoreInt16(int16_t* p, I x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(x));
+  }
+
   // e^x, relative error at most 1.2e-7; 0 below -87.33 (where a float would be subnormal) and e^88.37 above that.
   // x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a degree-6 polynomial, error 2e-9, fitted for least relative error.
   static F Exp(F x) {

@@ -20,13 +20,41 @@ struct Row {
   float* sum;
 };
 
+// The K and V of one position of a page, as floats.
+class Position {
+ public:
+  Position(const AttendTask& t, const uint8_t* page, int64_t slot)
+      : t_(t), k_(page), v_(page + t.key_bytes), slot_(slot) {}
+
+  float K(int64_t d) const {
+    if (t_.format.k == KvType::kF16) return tensor::HalfToFloat(Halves(k_)[d * kPage + slot_]);
+    const uint8_t* const pairs = k_ + KeyScaleBytes(t_.head_dim);
+    const auto q = static_cast<int8_t>(pairs[d / 2 * 2 * kPage + slot_ * 2 + d % 2]);
+    return tensor::HalfToFloat(Halves(k_)[d / kKeyBlock * kPage + slot_]) * static_cast<float>(q);
+  }
+  float V(int64_t d) const {
+    if (t_.format.v == KvType::kF16) return tensor::HalfToFloat(Halves(v_)[slot_ * t_.head_dim + d]);
+    const uint8_t* const pairs = v_ + kPage * sizeof(float);
+    const auto q = static_cast<int8_t>(pairs[(slot_ / 2 * t_.head_dim + d) * 2 + slot_ % 2]);
+    return reinterpret_cast<const float*>(v_)[slot_] * static_cast<float>(q);
+  }
+
+ private:
+  static const uint16_t* Halves(const uint8_t* p) { return reinterpret_cast<const uint16_t*>(p); }
+  const AttendTask& t_;
+  const uint8_t* k_;
+  const uint8_t* v_;
+  int64_t slot_;
+};
+
 // Adds positions 0 .. visible-1 of the page to the row's state.
-void AddPage(const Row& row, const uint16_t* k, const uint16_t* v, int64_t visible, int64_t head_dim) {
+void AddPage(const AttendTask& t, const Row& row, const uint8_t* page, int64_t visible) {
   float p[kPage];
   float page_max = -std::numeric_limits<float>::infinity();
   for (int64_t j = 0; j < visible; ++j) {
+    const Position position(t, page, j);
     float score = 0.0f;
-    for (int64_t d = 0; d < head_dim; ++d) score += row.query[d] * tensor::HalfToFloat(k[d * kPage + j]);
+    for (int64_t d = 0; d < t.head_dim; ++d) score += row.query[d] * position.K(d);
     p[j] = score;
     page_max = std::max(page_max, score);
   }
@@ -34,13 +62,14 @@ void AddPage(const Row& row, const uint16_t* k, const uint16_t* v, int64_t visib
     const float rescale = std::exp(*row.max - page_max);  // 0 on the first page: exp(-inf)
     *row.max = page_max;
     *row.sum *= rescale;
-    for (int64_t d = 0; d < head_dim; ++d) row.acc[d] *= rescale;
+    for (int64_t d = 0; d < t.head_dim; ++d) row.acc[d] *= rescale;
   }
   const float max = std::isinf(*row.max) ? 0.0f : *row.max;  // every score -inf so far: keep -inf - -inf away
   for (int64_t j = 0; j < visible; ++j) {
+    const Position position(t, page, j);
     p[j] = std::exp(p[j] - max);
     *row.sum += p[j];
-    for (int64_t d = 0; d < head_dim; ++d) row.acc[d] += p[j] * tensor::HalfToFloat(v[j * head_dim + d]);
+    for (int64_t d = 0; d < t.head_dim; ++d) row.acc[d] += p[j] * position.V(d);
   }
 }
 
@@ -63,8 +92,7 @@ void AttendRange(const AttendTask& t, int64_t r, int64_t begin, int64_t end, con
   for (int64_t p = begin; p < end; p += kPage) {
     const uint8_t* page = t.base + static_cast<size_t>(t.page_ids[p / kPage]) * t.page_stride_bytes +
                           static_cast<size_t>(kv_head) * t.head_stride_bytes;
-    const uint16_t* k = reinterpret_cast<const uint16_t*>(page);
-    AddPage(row, k, k + kPage * t.head_dim, std::min(kPage, end - p), t.head_dim);
+    AddPage(t, row, page, std::min(kPage, end - p));
   }
 }
 
