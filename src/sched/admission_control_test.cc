@@ -181,7 +181,8 @@ class Server {
     }
     ++admitted;
     const SeqId id = ++next_;
-    ASSERT_EQ(scheduler_.Add(id, client.prompt, client.answer), Admission::kQueued);
+    const std::vector<int32_t> prompt(static_cast<size_t>(client.prompt), static_cast<int32_t>(id));  // shared by none
+    ASSERT_EQ(scheduler_.Add(id, {.prompt = prompt, .max_new_tokens = client.answer}), Admission::kQueued);
     jobs_[id] = {.arrived = now_, .predicted = v.done_ms, .deadline = deadline, .answer_left = client.answer};
   }
 
@@ -195,7 +196,7 @@ class Server {
     for (const PlanRow& row : plan.rows) {
       const SequenceView view = scheduler_.View(row.seq);
       if (view.computed_tokens < view.known_tokens) continue;
-      scheduler_.AppendToken(row.seq);
+      scheduler_.AppendToken(row.seq, 0);
       Job& job = jobs_[row.seq];
       if (--job.answer_left > 0) continue;
       const double actual = now_ - job.arrived;

@@ -70,7 +70,8 @@ TEST(Forecast, AgreesWithTheSchedulerItReplays) {
       const int64_t prompt = 1 + static_cast<int64_t>(random() % 200);
       answer[id] = 1 + static_cast<int64_t>(random() % 60);
       work.push_back({.context = 0, .prompt_left = prompt, .answer_left = answer[id]});
-      ASSERT_EQ(scheduler.Add(id, prompt, answer[id]), Admission::kQueued);
+      const std::vector<int32_t> tokens(static_cast<size_t>(prompt), static_cast<int32_t>(id));  // shared by none
+      ASSERT_EQ(scheduler.Add(id, {.prompt = tokens, .max_new_tokens = answer[id]}), Admission::kQueued);
     }
     const Forecast f = Replay({}, work, {.max_running = 4, .max_step_tokens = 64}, cost);
     double now = 0;
@@ -83,7 +84,7 @@ TEST(Forecast, AgreesWithTheSchedulerItReplays) {
       for (const PlanRow& row : plan.rows) {
         const SequenceView view = scheduler.View(row.seq);
         if (view.computed_tokens < view.known_tokens) continue;
-        scheduler.AppendToken(row.seq);
+        scheduler.AppendToken(row.seq, 0);
         if (--answer[row.seq] > 0) continue;
         scheduler.Remove(row.seq);
         EXPECT_NEAR(f.done_ms[static_cast<size_t>(row.seq - 1)], now, 0.1 * now + 50) << "load " << load;
