@@ -1,8 +1,9 @@
 // Activations to records, a record of 256 columns at a time in registers; the same bytes as scalar/quantize_scalar.cc.
 //
 // One way through for all scales and all sums of a record: maxima and sums of 16 vectors are reduced together, by
-// transposing adds, where a reduction for each costs as much as the rounding (Zen 4, cycles an element, rows of 2560 from
-// the first-level cache: 0.47 with one scale per 128, 0.43 with one per 32; with separate reductions 0.75 and 0.96).
+// transposing adds, where a reduction for each costs as much as the rounding (Zen 4, cycles an element, rows of 2560
+// from the first-level cache: 0.47 with one scale per 128, 0.43 with one per 32; with separate reductions 0.75 and
+// 0.96).
 #include "kernels/avx512vnni/matmul_avx512vnni.h"
 
 namespace tenfold::kernels::avx512vnni {
