@@ -39,7 +39,7 @@ void AddColumns(const uint8_t* w, const uint8_t* records, int64_t columns, float
   for (int64_t k = 0; k < columns; ++k, w += kRows * Element::kBytes) {
     const __m256 w0 = Element::Load8(w);
     const __m256 w1 = Element::Load8(w + 8 * Element::kBytes);
-    __builtin_prefetch(w + 2048);
+    _mm_prefetch(reinterpret_cast<const char*>(w + kStreamAhead), _MM_HINT_T1);
     TENFOLD_UNROLL
     for (int m = 0; m < M; ++m) {
       const __m256 x = BroadcastFloat(records + m * kRecordFBytes + 4 * k);

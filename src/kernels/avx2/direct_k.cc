@@ -7,8 +7,17 @@
 //   Q6_K: a lane starts from -32 * (the sum of its 8 activations) and takes 4 vpmaddubsw of at most 2 * 63 * 127 =
 //   16002, which cannot saturate; the additions may wrap, but the true end, a sum of 8 products (q - 32) * x, is at
 //   most 8 * 32 * 127 = 32512, so the wrapped end is right.
-// There is no requantised panel path: int8 weights would need a sign operation and a widening per product (as Q8_0
-// does: half the speed), while this exact path reaches 62 % of the vpmaddubsw peak (158 of 254 GMAC/s, one Zen 5 core).
+// There is no requantised panel path: int8 weights would need every product widened at once (32 multiplications a cycle
+// at most on a CPU that starts two vpmaddubsw), while this exact path reaches 36 of 64 from cache.
+//
+// What holds it there on Zen 4: vpmaddubsw, vpmaddwd and multiply-adds share two pipes, of which products alone take
+// 64 of 84 slots; an addition that waits for its product is sent to one of those two pipes often enough that loops of
+// nothing but vpmaddubsw and vpaddw stop at 52. Tried, in assembly loops of one sub-block:
+//   2 x 3, 2 x 4, 2 x 5, 2 x 6 registers (rows x tokens)         32, 32, 34, 35 with scales and mins
+//   additions up to 7 products late; idle instructions between   no more than 3 % better; nothing
+//   two sets of sums, one scaled while the other fills           slower: each needs half of the registers
+//   quants less 8, so that 32 columns fit one 16-bit sum and     38, but for each tile the activations would have to be
+//   two sub-blocks share a vpmaddwd; integer mins                reordered, which takes most of that back
 #include "kernels/avx2/matmul_avx2.h"
 #include "kernels/avx2/unpack_k.h"
 
@@ -29,9 +38,9 @@ TENFOLD_YMM_INLINE void DotPairs(__m256i& acc16, __m256i u8, __m256i s8) {
   asm("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(acc16), "=&x"(products) : "x"(u8), "x"(s8));
 }
 
-// acc16 += quads [begin, begin + N) of the block times the records' bytes from `column` on.
-template <int M, int N>
-TENFOLD_YMM_INLINE void AddQuads(const Quants& q, int begin, const uint8_t* x, Sums<M>& acc16) {
+// acc16 = quads [begin, begin + N) of the block times the records' bytes from x on; added to what is there if kAdd.
+template <int M, int N, bool kAdd>
+TENFOLD_YMM_INLINE void DotQuads(const Quants& q, int begin, const uint8_t* x, Sums<M>& acc16) {
   TENFOLD_UNROLL
   for (int quad = 0; quad < N; ++quad) {
     const __m256i w0 = Load(q.Quad(begin + quad));
@@ -39,8 +48,13 @@ TENFOLD_YMM_INLINE void AddQuads(const Quants& q, int begin, const uint8_t* x, S
     TENFOLD_UNROLL
     for (int m = 0; m < M; ++m) {
       const __m256i xm = BroadcastQuad(x + m * kRecordKBytes + 4 * quad);
-      DotPairs(acc16[m][0], w0, xm);
-      DotPairs(acc16[m][1], w1, xm);
+      if (kAdd || quad > 0) {
+        DotPairs(acc16[m][0], w0, xm);
+        DotPairs(acc16[m][1], w1, xm);
+      } else {
+        acc16[m][0] = _mm256_maddubs_epi16(w0, xm);
+        acc16[m][1] = _mm256_maddubs_epi16(w1, xm);
+      }
     }
   }
 }
@@ -85,7 +99,7 @@ struct Q5K {
 
 template <class Format>
 struct AffineK {
-  static constexpr int kMaxGroup = 4;
+  static constexpr int kMaxGroup = 6;
   struct alignas(64) Block {
     Quants quants;
     int32_t pairs[8][kRows];  // scale | scale << 16
@@ -99,7 +113,7 @@ struct AffineK {
 
   static void Prepare(const uint8_t* panel, int64_t kb, int64_t, Block* out) {
     const uint8_t* const sb = panel + kb * Format::kBytes;
-    PrefetchLines(sb + 2 * Format::kBytes, Format::kBytes);
+    PrefetchWeights(sb, Format::kBytes);
     Q4KScaleBytes bytes;
     DecodeQ4KScales(sb, &bytes);
     DecodeQ4KMins(sb, bytes, out->min);
@@ -123,8 +137,8 @@ struct AffineK {
       Sums<M> sum32 = {};
       for (int j = 4 * h; j < 4 * h + 4; ++j) {
         for (int quad = 0; quad < 8; quad += Format::kQuads) {
-          Sums<M> acc16 = {};
-          AddQuads<M, Format::kQuads>(b.quants, 8 * j + quad, records + 32 * j + 4 * quad, acc16);
+          Sums<M> acc16;
+          DotQuads<M, Format::kQuads, false>(b.quants, 8 * j + quad, records + 32 * j + 4 * quad, acc16);
           ScaleInto<M>(acc16, b.pairs[j], sum32);
         }
       }
@@ -135,7 +149,7 @@ struct AffineK {
 };
 
 struct Q6K {
-  static constexpr int kMaxGroup = 4;
+  static constexpr int kMaxGroup = 6;
   struct alignas(64) Block {
     Quants quants;
     int32_t pairs[16][kRows];
@@ -170,7 +184,7 @@ struct Q6K {
 
   static void Prepare(const uint8_t* panel, int64_t kb, int64_t cols, Block* out) {
     const uint8_t* const sb = panel + ScaleHeaderBytes(cols / 256) + kb * kQ6KBlockBytes;
-    PrefetchLines(sb + 2 * kQ6KBlockBytes, kQ6KBlockBytes);
+    PrefetchWeights(sb, kQ6KBlockBytes);
     for (int r = 0; r < 2; ++r) _mm256_store_ps(out->d + 8 * r, LoadHalves(panel + 32 * kb + 16 * r));
     // Each signed byte into the upper half of two 16-bit lanes, then shifted down.
     const __m256i spread = _mm256_setr_epi8(-1, 0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3,  //
@@ -193,7 +207,7 @@ struct Q6K {
         Sums<M> acc16;
         TENFOLD_UNROLL
         for (int m = 0; m < M; ++m) acc16[m][0] = acc16[m][1] = _mm256_set1_epi32(group.start[m][Slot(j)]);
-        AddQuads<M, 4>(b.quants, 4 * j, records + 16 * j, acc16);
+        DotQuads<M, 4, true>(b.quants, 4 * j, records + 16 * j, acc16);
         ScaleInto<M>(acc16, b.pairs[j], sum32);
       }
       AddHalf<M>(sum32, b.d, records, h, c, c_stride);

@@ -144,6 +144,10 @@ static void AddGroup(const typename Kernel::Block* blocks, int panels, const uin
   typename Kernel::template TokenGroup<M> group;
   Kernel::template Begin<M>(records, &group);
   for (int p = 0; p < panels; ++p) {
+    // The next group's records and results: those of many tokens come from beyond L1.
+    constexpr int kAhead = M * layout::kRecordKBytes;
+    if (p == 0) PrefetchLines(records + kAhead, kAhead);
+    PrefetchLines(reinterpret_cast<const uint8_t*>(c + (panels * M + p * M) * layout::kRows), M * layout::kLine);
     Kernel::template Add<M>(blocks[p], records, group, c + p * layout::kRows, panels * layout::kRows);
   }
 }
@@ -151,8 +155,9 @@ static void AddGroup(const typename Kernel::Block* blocks, int panels, const uin
 template <class Kernel>
 static void RunK(const TileArgs& a) {
   using Fn = void (*)(const typename Kernel::Block*, int, const uint8_t*, float*);
-  constexpr Fn kGroup[4] = {AddGroup<Kernel, 1>, AddGroup<Kernel, 2>, AddGroup<Kernel, 3>, AddGroup<Kernel, 4>};
-  static_assert(Kernel::kMaxGroup <= 4);
+  constexpr Fn kGroup[6] = {AddGroup<Kernel, 1>, AddGroup<Kernel, 2>, AddGroup<Kernel, 3>,
+                            AddGroup<Kernel, 4>, AddGroup<Kernel, 5>, AddGroup<Kernel, 6>};
+  static_assert(Kernel::kMaxGroup <= 6);
   std::memset(a.c, 0, static_cast<size_t>(a.tokens * a.panels) * layout::kRows * sizeof(float));
   const Groups groups = SplitTokens(a.tokens, Kernel::kMaxGroup);
   typename Kernel::Block blocks[kTilePanels];

@@ -45,6 +45,14 @@ TENFOLD_YMM_INLINE __m256 SignedBytesToFloats(const uint8_t* p) {
 TENFOLD_YMM_INLINE void PrefetchLines(const uint8_t* p, int bytes) {
   for (int i = 0; i < bytes; i += layout::kLine) __builtin_prefetch(p + i);
 }
+// Weights that will be read kStreamAhead bytes later, into the second-level cache: into the first, every line would
+// wait for memory in one of its few miss buffers (avx512vnni/matmul_avx512vnni.h has the figures).
+constexpr int kStreamAhead = 9216;
+TENFOLD_YMM_INLINE void PrefetchWeights(const uint8_t* p, int bytes) {
+  for (int i = 0; i < bytes; i += layout::kLine) {
+    _mm_prefetch(reinterpret_cast<const char*>(p + kStreamAhead + i), _MM_HINT_T1);
+  }
+}
 
 // Splits `tokens` into the fewest groups of at most `most`, sizes differing by at most one.
 struct Groups {

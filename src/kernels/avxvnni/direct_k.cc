@@ -80,7 +80,7 @@ struct AffineK {
 
   static void Prepare(const uint8_t* panel, int64_t kb, int64_t, Block* out) {
     const uint8_t* const sb = panel + kb * Format::kBytes;
-    PrefetchLines(sb + 2 * Format::kBytes, Format::kBytes);
+    PrefetchWeights(sb, Format::kBytes);
     Q4KScaleBytes bytes;
     DecodeQ4KScales(sb, &bytes);
     DecodeQ4KMins(sb, bytes, out->min);
@@ -131,7 +131,7 @@ struct Q6K {
 
   static void Prepare(const uint8_t* panel, int64_t kb, int64_t cols, Block* out) {
     const uint8_t* const sb = panel + ScaleHeaderBytes(cols / 256) + kb * kQ6KBlockBytes;
-    PrefetchLines(sb + 2 * kQ6KBlockBytes, kQ6KBlockBytes);
+    PrefetchWeights(sb, kQ6KBlockBytes);
     const __m256 d[2] = {LoadHalves(panel + 32 * kb), LoadHalves(panel + 32 * kb + 16)};
     for (int j = 0; j < 16; ++j) {
       for (int r = 0; r < 2; ++r) {

@@ -103,7 +103,7 @@ TENFOLD_YMM_INLINE void ConvertAffine(const uint8_t* sb, Converted* out) {
 struct Q4K {
   static void Convert(const uint8_t* panel, int64_t kb, int64_t, Converted* out) {
     const uint8_t* const sb = panel + kb * kQ4KBlockBytes;
-    PrefetchLines(sb + 2 * kQ4KBlockBytes, kQ4KBlockBytes);
+    PrefetchWeights(sb, kQ4KBlockBytes);
     UnpackQ4K(sb, &out->w);
     ConvertAffine<15>(sb, out);
   }
@@ -112,7 +112,7 @@ struct Q4K {
 struct Q5K {
   static void Convert(const uint8_t* panel, int64_t kb, int64_t, Converted* out) {
     const uint8_t* const sb = panel + kb * kQ5KBlockBytes;
-    PrefetchLines(sb + 2 * kQ5KBlockBytes, kQ5KBlockBytes);
+    PrefetchWeights(sb, kQ5KBlockBytes);
     UnpackQ5K(sb, &out->w);
     ConvertAffine<31>(sb, out);
   }
@@ -121,7 +121,7 @@ struct Q5K {
 struct Q6K {
   static void Convert(const uint8_t* panel, int64_t kb, int64_t cols, Converted* out) {
     const uint8_t* const sb = panel + ScaleHeaderBytes(cols / 256) + kb * kQ6KBlockBytes;
-    PrefetchLines(sb + 2 * kQ6KBlockBytes, kQ6KBlockBytes);
+    PrefetchWeights(sb, kQ6KBlockBytes);
     UnpackQ6K(sb, &out->w);
     Affine factors[16];
     for (int r = 0; r < 2; ++r) {
