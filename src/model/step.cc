@@ -139,7 +139,7 @@ void Step::DropUnwanted() {
     to += (count - skip) * c_.d_model;
   }
   rows_ = wanted_rows_;
-  attention_.Build(c_, rows_, pool_.threads());
+  attention_.Build(c_, kv_.format(), rows_, pool_.threads());
 }
 
 void Step::Prepare(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,
