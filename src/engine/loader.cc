@@ -50,8 +50,10 @@ Status CheckContext(const Options& options, const model::Config& config) {
 // What the largest step takes: all the tokens it may have, of which at most so many want logits.
 uint64_t LargestStepBytes(const Options& options, const model::Config& config, const gguf::File& file,
                           int64_t step_tokens) {
-  std::vector<tensor::DType> types;
-  for (const model::TypeBytes& use : model::BytesByType(file)) types.push_back(use.type);
+  std::vector<tensor::DType> types;  // of matrices: vectors meet no activations
+  for (const gguf::TensorInfo& tensor : file.tensors()) {
+    if (tensor.dims.size() > 1) types.push_back(tensor.type);
+  }
   const int64_t logit_rows = std::min(step_tokens, options.max_running + sched::Limits{}.max_scored_tokens);
   const auto precision = options.exact ? kernels::Precision::kExact : kernels::Precision::kFast;
   return model::Step::BytesFor(config, types, precision, step_tokens, logit_rows);

@@ -1,15 +1,21 @@
 #include "platform/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
+#include "platform/cpu.h"
+#include "platform/thread_binding.h"
 
 namespace tenfold::platform {
 namespace {
@@ -19,6 +25,10 @@ int64_t ProcessCpuUs() {
   getrusage(RUSAGE_SELF, &usage);
   const auto us = [](const timeval& t) { return int64_t{t.tv_sec} * 1'000'000 + t.tv_usec; };
   return us(usage.ru_utime) + us(usage.ru_stime);
+}
+
+Placement OnCpu(int cpu) {
+  return {.threads = 1, .affinity = "list", .cpus = {cpu}, .nodes = {}, .threads_reason = ""};
 }
 
 class ThreadPoolSizes : public testing::TestWithParam<int> {};
@@ -130,6 +140,81 @@ TEST(ThreadPool, IdlePoolUsesNoCpu) {
   const int64_t before = ProcessCpuUs();
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   EXPECT_LT(ProcessCpuUs() - before, 20'000);  // three spinning threads would use several 100,000
+}
+
+// Keeps the last CPU of this process busy while it lives, so that a compute thread on it loses it in mid-item.
+class Hog {
+ public:
+  Hog() : thread_([this] { Work(); }) {}
+  ~Hog() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  void Work() {
+    EXPECT_TRUE(BindThread(OnCpu(DetectCpuLimits().cpus.back()), 0).ok());
+    while (!stop_) {
+    }
+  }
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+void SpinFor(int64_t us) {
+  const int64_t end = NowUs() + us;
+  while (NowUs() < end) {
+  }
+}
+
+// CPU lists of all threads of this process, as the kernel shows them.
+std::set<std::string> AllowedLists() {
+  std::set<std::string> lists;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("Cpus_allowed_list:")) lists.insert(line);
+    }
+  }
+  return lists;
+}
+
+// Threads that lost their CPU are moved and go home again: nothing is run twice, and in the end all may run everywhere.
+TEST(ThreadPool, ThreadsThatWereHelpedAreFreeAgain) {
+  const std::set<std::string> before = AllowedLists();
+  ThreadPool pool(2, nullptr);
+  {
+    const Hog hog;
+    std::vector<int> runs(8);
+    for (int phase = 1; phase <= 2000; ++phase) {
+      pool.ParallelFor(std::ssize(runs), [&](int64_t item, int) {
+        SpinFor(20);
+        ++runs[static_cast<size_t>(item)];
+      });
+      for (const int n : runs) ASSERT_EQ(n, phase);
+    }
+  }
+  const int64_t give_up = NowUs() + 5'000'000;
+  while (AllowedLists() != before && NowUs() < give_up) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(AllowedLists(), before);
+}
+
+TEST(ThreadPool, BoundThreadsStayWhereTheyAreBound) {
+  const std::vector<int> cpus = DetectCpuLimits().cpus;
+  std::thread([&] {
+    const auto cpu_of = [&](int worker) { return worker == 0 ? cpus.front() : cpus.back(); };
+    ThreadPool pool(2, [&](int worker) { EXPECT_TRUE(BindThread(OnCpu(cpu_of(worker)), worker).ok()); });
+    EXPECT_TRUE(BindThread(OnCpu(cpu_of(0)), 0).ok());
+    const Hog hog;
+    std::atomic<int> elsewhere{0};
+    for (int phase = 0; phase < 3000; ++phase) {
+      pool.ParallelFor(8, [&](int64_t, int worker) {
+        SpinFor(20);
+        if (sched_getcpu() != cpu_of(worker)) ++elsewhere;
+      });
+    }
+    EXPECT_EQ(elsewhere, 0);
+  }).join();
 }
 
 TEST(ThreadPool, DestroyedWhileWorkersSpinOrSleep) {
