@@ -27,21 +27,38 @@
 namespace tenfold::apps {
 namespace {
 
-// Ten thousand idle clients are ten thousand descriptors; the usual soft limit is 1024.
-void RaiseDescriptorLimit() {
-  constexpr rlim_t kWanted = 16384;
+// A connection is a descriptor, and the usual soft limit is 1024: raised to the hard one. How many connections that
+// leaves, at most as many as wanted: beyond, the model's file or the accept itself would fail.
+size_t RaiseDescriptorLimit(int64_t wanted) {
+  constexpr rlim_t kOwn = 128;  // the model's parts, the log, those that are turned away
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  if (limit.rlim_cur >= kWanted) return;
-  const rlim_t target = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > kWanted ? kWanted : limit.rlim_max;
-  if (target > limit.rlim_cur) {
-    limit.rlim_cur = target;
-    setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return static_cast<size_t>(wanted);
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+  const rlim_t fit = limit.rlim_cur > 2 * kOwn ? limit.rlim_cur - kOwn : limit.rlim_cur / 2;
+  const size_t connections = static_cast<size_t>(std::min<rlim_t>(fit, static_cast<rlim_t>(wanted)));
+  Log(LogLevel::kInfo,
+      fmt::format("at most {} connections (open files: {}, was {})", connections,
+                  limit.rlim_cur == RLIM_INFINITY ? "unlimited" : fmt::format("{}", limit.rlim_cur), before));
+  if (connections < static_cast<size_t>(wanted)) {
+    Log(LogLevel::kWarn, fmt::format("max_connections is {}, but the hard limit of open files (ulimit -Hn) allows {}",
+                                     wanted, connections));
   }
-  if (target < kWanted) {
-    Log(LogLevel::kWarn, fmt::format("at most {} connections: the hard limit of open files is low (ulimit -Hn)",
-                                     static_cast<uint64_t>(target)));
-  }
+  return connections;
+}
+
+server::ConnectionLimits LimitsOf(const config::Settings& s) {
+  server::ConnectionLimits limits;
+  limits.max_connections = RaiseDescriptorLimit(s.max_connections);
+  limits.idle_us = s.idle_seconds * 1'000'000;
+  limits.head_us = s.head_seconds * 1'000'000;
+  limits.body_us = s.body_seconds * 1'000'000;
+  limits.write_us = s.write_seconds * 1'000'000;
+  limits.max_body_bytes = static_cast<uint64_t>(s.max_body_size);
+  limits.max_bodies_bytes = std::max(limits.max_bodies_bytes, limits.max_body_bytes);
+  limits.stream_buffer_bytes = static_cast<size_t>(s.stream_buffer_size);
+  return limits;
 }
 
 std::string UrlOf(const server::Config& config, uint16_t port) {
@@ -117,6 +134,8 @@ Result<server::Config> ServerConfig(const config::Settings& s, const engine::Opt
   config.on_progress_end = EndProgress;
   config.load_in_background = s.load == "background";
   config.drain_us = s.drain_seconds * 1'000'000;
+  config.request_us = s.request_seconds * 1'000'000;
+  config.connection = LimitsOf(s);
   config.stuck_us = s.stuck_seconds * 1'000'000;
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -138,7 +157,6 @@ int Serve(const config::Configuration& chosen) {
   const config::Settings& settings = chosen.settings;
   StartLog({settings.log_level, settings.log_format});
   for (const std::string& warning : chosen.warnings) Log(LogLevel::kWarn, warning);
-  RaiseDescriptorLimit();
   engine::Options options = EngineOptions(settings);
   Result<server::Config> made = ServerConfig(settings, options);
   if (!made.ok()) return Refuse(made.error());

@@ -88,6 +88,15 @@ ApiError Overloaded(std::string message, int retry_after_s) {
   return error;
 }
 
+ApiError DeadlineExceeded(int64_t limit_s, int retry_after_s) {
+  ApiError error =
+      Make(503, "service_unavailable_error",
+           fmt::format("The answer was not complete within the {} s that this server gives a request.", limit_s), "",
+           "deadline_exceeded");
+  error.retry_after_s = retry_after_s;
+  return error;
+}
+
 ApiError ContextExceeded(int64_t n_prompt_tokens, int64_t max_new_tokens, int64_t n_ctx) {
   ApiError error = Make(
       400, "exceed_context_size_error",

@@ -52,10 +52,11 @@ ApiError Unauthorized(std::string message);                              // 401 
 ApiError Forbidden(std::string message);                                 // 403 permission_error
 ApiError RouteNotFound(std::string_view method, std::string_view path);  // 404 not_found_error
 ApiError MethodNotAllowed(std::string_view method, std::string_view path, std::string_view allowed);  // 405
-ApiError ModelNotFound(std::string_view model);                // 404, code model_not_found
-ApiError BodyTooLarge(uint64_t limit_bytes);                   // 413
-ApiError Unavailable(std::string message, int retry_after_s);  // 503 service_unavailable_error
-ApiError Overloaded(std::string message, int retry_after_s);   // 503, code server_is_overloaded
+ApiError ModelNotFound(std::string_view model);                 // 404, code model_not_found
+ApiError BodyTooLarge(uint64_t limit_bytes);                    // 413
+ApiError Unavailable(std::string message, int retry_after_s);   // 503 service_unavailable_error
+ApiError Overloaded(std::string message, int retry_after_s);    // 503, code server_is_overloaded
+ApiError DeadlineExceeded(int64_t limit_s, int retry_after_s);  // 503, code deadline_exceeded
 // 400 exceed_context_size_error: prompt + answer do not fit n_ctx.
 ApiError ContextExceeded(int64_t n_prompt_tokens, int64_t max_new_tokens, int64_t n_ctx);
 

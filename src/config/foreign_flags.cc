@@ -72,7 +72,7 @@ std::vector<ForeignFlag> Refused() {
       {{"--log-file"}, kOne, false, "the log goes to stderr; redirect it"},
       {{"--log-disable"}, kNone, false, "use --log-level error"},
       {{"-lv", "--verbosity", "--log-verbosity"}, kOne, false, "use --log-level"},
-      {{"-to", "--timeout"}, kOne, false, "time limits of connections are fixed"},
+      {{"-to", "--timeout"}, kOne, false, "use --idle-seconds, --body-seconds, --write-seconds or --request-seconds"},
       {{"--slot-save-path"}, kOne, false, "the state of a request cannot be saved"},
       {{"-C", "--cpu-mask", "-Cr", "--cpu-range"}, kOne, false, "use --cpu-affinity with a list of CPUs"},
       {{"--numa"}, kOne, false, "memory is taken from all nodes in turns; --cpu-affinity chooses CPUs, numactl nodes"},

@@ -41,6 +41,16 @@ struct Settings {
   std::string api_key_file;
   std::vector<std::string> cors_origin;
 
+  // Limits
+  int64_t max_connections = 10'000;
+  int64_t idle_seconds = 75;
+  int64_t head_seconds = 10;
+  int64_t body_seconds = 60;
+  int64_t write_seconds = 60;
+  int64_t request_seconds = 0;           // 0: no limit
+  int64_t max_body_size = 16 << 20;      // bytes
+  int64_t stream_buffer_size = 1 << 20;  // bytes
+
   // Log
   std::string log_level = "info";
   std::string log_format = "human";

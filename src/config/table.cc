@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "config/limit_rows.h"
+
 namespace tenfold::config {
 namespace {
 
@@ -243,7 +245,8 @@ std::vector<Setting> AllRows() {
     row.group = Group::kCompute;
     rows.push_back(std::move(row));
   }
-  for (const auto& more : {ServerRows(), AccessRows(), LogRows()}) rows.insert(rows.end(), more.begin(), more.end());
+  for (const auto& more : {ServerRows(), AccessRows(), LimitRows(), LogRows()})
+    rows.insert(rows.end(), more.begin(), more.end());
   return rows;
 }
 
@@ -263,6 +266,8 @@ std::string_view TitleOf(Group group) {
       return "Server";
     case Group::kAccess:
       return "Access";
+    case Group::kLimits:
+      return "Limits";
     case Group::kLog:
       return "Log";
     case Group::kFile:

@@ -17,7 +17,7 @@
 
 namespace tenfold::config {
 
-enum class Group { kModel, kCompute, kServer, kAccess, kLog, kFile };
+enum class Group { kModel, kCompute, kServer, kAccess, kLimits, kLog, kFile };
 std::string_view TitleOf(Group group);
 
 using Member =

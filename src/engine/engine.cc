@@ -182,6 +182,7 @@ void Engine::Impl::Load() {
   {
     const std::lock_guard lock(mutex);
     info = loaded_info;
+    published.state = LoadState::kReady;  // with the rest: nobody sees a load without its stage
     published.optimization = optimization;
     published.error.clear();
     published.stage.clear();
@@ -194,7 +195,7 @@ void Engine::Impl::Load() {
                   loaded_info->name, optimization.isa, optimization.threads, optimization.n_ctx,
                   optimization.cache_type_k, optimization.cache_type_v,
                   static_cast<double>(optimization.weight_bytes) / (1024.0 * 1024 * 1024), seconds));
-  SetState(LoadState::kReady);
+  Notify(LoadState::kReady);
 }
 
 void Engine::Impl::FailLoad(const Error& error, double seconds) {

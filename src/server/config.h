@@ -32,6 +32,7 @@ struct Config {
   int64_t stuck_us = kStuckUs;     // work waiting and no step for so long: the loop counts as stuck
   SupervisorAddress supervisor;
   bool handle_signals = true;
+  int64_t request_us = 0;        // a request that is not wholly answered by then is ended; 0: no limit
   int64_t ping_us = 15'000'000;  // silence on a stream before a comment is sent
   ConnectionLimits connection;
   size_t max_requests = 1024;  // generations that wait or run; more are refused

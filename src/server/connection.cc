@@ -1,16 +1,16 @@
-// Sockets and Beast live in this file only: one coroutine a connection, and the accept loop.
+// Beast lives in this file only: one coroutine a connection.
 #include "server/connection.h"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -24,7 +24,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/listener.h"
+#include "server/accepted.h"
 #include "server/transport.h"
 
 namespace tenfold::server {
@@ -37,6 +37,8 @@ using tcp = asio::ip::tcp;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kReadBytes = 4096;
+constexpr size_t kIdleBytes = 512;               // for the first bytes of a request
+constexpr int64_t kLookForEndUs = 1'000'000;     // of a client we no longer read from
 constexpr size_t kMaxReadAheadBytes = 64 << 10;  // pipelined requests that wait for their turn
 constexpr int64_t kLingerUs = 1'000'000;
 constexpr int64_t kCancelAgainUs = 100'000;
@@ -78,6 +80,7 @@ class ClientConnection final : public Connection {
   }
   ~ClientConnection() override {
     StopServing();
+    LeaveIdle();
     host_.open.erase(this);
   }
 
@@ -90,7 +93,9 @@ class ClientConnection final : public Connection {
   }
 
   void CloseIfIdle() override {
-    if (idle_) Cancel();
+    if (!idle_) return;
+    LeaveIdle();
+    SetDeadline(0);
   }
 
  private:
@@ -148,10 +153,11 @@ class ClientConnection final : public Connection {
   // The next request; an exchange that is already answered when the bytes were no request; null to close.
   asio::awaitable<std::shared_ptr<Exchange>> Read() {
     if (buffer_.size() == 0) {
-      idle_ = true;
+      buffer_.shrink_to_fit();  // ten thousand idle connections would keep the size of their largest request
       SetDeadline(host_.limits.idle_us);
-      auto [ec, n] = co_await stream_.async_read_some(buffer_.prepare(kReadBytes), kTuple);
-      idle_ = false;
+      BecomeIdle();
+      auto [ec, n] = co_await stream_.async_read_some(buffer_.prepare(kIdleBytes), kTuple);
+      LeaveIdle();
       if (ec) {
         hung_up_ = true;
         co_return nullptr;
@@ -172,11 +178,32 @@ class ClientConnection final : public Connection {
         auto [ec, n] = co_await asio::async_write(stream_, asio::buffer(kContinue), kTuple);
         if (ec) co_return nullptr;
       }
-      auto [body_ec, body_n] = co_await http::async_read(stream_, buffer_, parser, kTuple);
-      if (body_ec) co_return Refuse(body_ec);
+      if (auto refusal = co_await ReadBody(parser)) co_return refusal;
     }
     ClearDeadline();
     co_return MakeExchange(parser, received_us);
+  }
+
+  // Null when the whole body is there. Piece by piece, because a thousand clients that each send most of a large body
+  // and then wait must not hold more memory than there is: the one that would go beyond is told to come back.
+  asio::awaitable<std::shared_ptr<Exchange>> ReadBody(Parser& parser) {
+    std::shared_ptr<Exchange> refusal;
+    uint64_t held = 0;
+    while (!parser.is_done() && refusal == nullptr) {
+      auto [ec, n] = co_await http::async_read_some(stream_, buffer_, parser, kTuple);
+      if (ec) {
+        refusal = Refuse(ec);
+        if (refusal == nullptr) break;
+      }
+      const uint64_t now = parser.get().body().size();
+      host_.body_bytes += now - held;
+      held = now;
+      if (refusal == nullptr && host_.body_bytes > host_.limits.max_bodies_bytes) {
+        refusal = Refusal(api::Overloaded("Too many large requests are being received.", 5));
+      }
+    }
+    host_.body_bytes -= held;
+    co_return refusal;
   }
 
   std::shared_ptr<Exchange> MakeExchange(Parser& parser, int64_t received_us) {
@@ -192,7 +219,7 @@ class ClientConnection final : public Connection {
     request.received_us = received_us;
     FillPeer(&request);
     return std::make_shared<Exchange>(std::move(request), message.version() >= 11,
-                                      message.keep_alive() && !host_.draining);
+                                      message.keep_alive() && !host_.draining, host_.limits.stream_buffer_bytes);
   }
 
   void FillPeer(HttpRequest* request) {
@@ -228,10 +255,16 @@ class ClientConnection final : public Connection {
     } else {
       error = api::InvalidRequest("", fmt::format("This is not an HTTP/1.1 request: {}.", ec.message()));
     }
+    return Refusal(error);
+  }
+
+  // An exchange that is answered with this, and the last one here.
+  std::shared_ptr<Exchange> Refusal(const api::ApiError& error) {
+    ClearDeadline();
     HttpRequest request;
     request.received_us = NowUs();
     FillPeer(&request);
-    auto exchange = std::make_shared<Exchange>(std::move(request), true, false);
+    auto exchange = std::make_shared<Exchange>(std::move(request), true, false, host_.limits.stream_buffer_bytes);
     HttpResponse response = ErrorResponse(error);
     response.close = true;
     exchange->Respond(std::move(response));
@@ -250,17 +283,15 @@ class ClientConnection final : public Connection {
     while (true) {
       const std::string out = exchange.TakeOutput();
       if (!out.empty()) {
-        SetDeadline(host_.limits.write_us);
-        auto [ec, n] = co_await asio::async_write(stream_, asio::buffer(out), kTuple);
-        ClearDeadline();
-        if (ec) {
-          hung_up_ = true;
-          exchange.MarkGone();
-        }
+        co_await Write(exchange, out);
         continue;
       }
       if (exchange.gone() || exchange.ended()) break;
-      co_await WaitForWake();
+      co_await WaitForWake(watching_ ? 0 : kLookForEndUs);
+      if (!watching_ && ClientHasEnded()) {
+        hung_up_ = true;
+        exchange.MarkGone();
+      }
     }
     stop_watch_ = true;
     // Under TLS a read whose record has come in part goes on in spite of being cancelled: hence the deadline.
@@ -269,6 +300,33 @@ class ClientConnection final : public Connection {
     while (watching_) co_await WaitForWake();
     ClearDeadline();
     stop_watch_ = false;
+  }
+
+  // The deadline is for each piece that the client takes, not for the whole: slow is allowed, standing still is not.
+  asio::awaitable<void> Write(Exchange& exchange, const std::string& out) {
+    size_t sent = 0;
+    while (sent < out.size() && !exchange.gone()) {
+      SetDeadline(host_.limits.write_us);
+      auto [ec, n] = co_await stream_.async_write_some(asio::buffer(out.data() + sent, out.size() - sent), kTuple);
+      const bool late = timed_out_;
+      ClearDeadline();
+      if (ec) {
+        hung_up_ = true;
+        if (late) exchange.FallBehind();
+        exchange.MarkGone();
+        co_return;
+      }
+      sent += n;
+      exchange.MarkSent(n);
+    }
+  }
+
+  // For a client that has pipelined so much that we no longer read, and so do not see its end of file.
+  bool ClientHasEnded() {
+    tcp_info info{};
+    socklen_t length = sizeof info;
+    if (getsockopt(stream_.socket().native_handle(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return true;
+    return info.tcpi_state != TCP_ESTABLISHED;
   }
 
   // Reads while an answer is under way: what comes is kept for the next request, and an end of file means that the
@@ -313,6 +371,15 @@ class ClientConnection final : public Connection {
     socket.close(ignored_);
   }
 
+  void BecomeIdle() {
+    idle_ = true;
+    idle_at_ = host_.idle.insert(host_.idle.end(), this);
+  }
+
+  void LeaveIdle() {
+    if (std::exchange(idle_, false)) host_.idle.erase(idle_at_);
+  }
+
   void StopServing() {
     if (std::exchange(serving_, false)) --host_.serving;
   }
@@ -346,9 +413,14 @@ class ClientConnection final : public Connection {
     signal_.cancel();
   }
 
-  asio::awaitable<void> WaitForWake() {
+  // `most_us`: 0 for no limit.
+  asio::awaitable<void> WaitForWake(int64_t most_us = 0) {
     if (!woken_) {
-      signal_.expires_at(asio::steady_timer::time_point::max());
+      if (most_us > 0) {
+        signal_.expires_after(std::chrono::microseconds(most_us));
+      } else {
+        signal_.expires_at(asio::steady_timer::time_point::max());
+      }
       auto [ec] = co_await signal_.async_wait(kTuple);
       (void)ec;
     }
@@ -364,7 +436,8 @@ class ClientConnection final : public Connection {
   uint64_t deadline_number_ = 0;
   bool timed_out_ = false;
   bool secured_ = false;  // the handshake is done
-  bool idle_ = false;
+  bool idle_ = false;     // and in host_.idle at
+  std::list<Connection*>::iterator idle_at_;
   bool serving_ = false;  // counted in host_.serving
   bool watching_ = false;
   bool stop_watch_ = false;
@@ -374,83 +447,14 @@ class ClientConnection final : public Connection {
 
 }  // namespace
 
-struct Listener::Impl {
-  Impl(asio::io_context& context, ConnectionHost& host_in) : acceptor(context), retry(context), host(host_in) {}
-
-  asio::awaitable<void> Accept() {
-    while (acceptor.is_open()) {
-      auto [ec, socket] = co_await acceptor.async_accept(kTuple);
-      if (ec == asio::error::operation_aborted || !acceptor.is_open()) co_return;
-      if (ec) {  // out of descriptors, mostly: let some connections end first
-        Log(LogLevel::kWarn, fmt::format("cannot accept a connection: {}", ec.message()));
-        retry.expires_after(std::chrono::milliseconds(100));
-        auto [wait_ec] = co_await retry.async_wait(kTuple);
-        if (wait_ec) co_return;
-        continue;
-      }
-      error_code ignored;
-      socket.set_option(tcp::no_delay(true), ignored);
-      std::make_shared<ClientConnection>(std::move(socket), tls.get(), host)->Start();
-    }
-  }
-
-  tcp::acceptor acceptor;
-  asio::steady_timer retry;
-  TlsContext tls;  // null: plain HTTP
-  ConnectionHost& host;
-};
-
-Listener::Listener(IoLoop& loop, ConnectionHost& host) : impl_(std::make_unique<Impl>(loop.context(), host)) {}
-Listener::~Listener() = default;
-
-void Listener::UseTls(TlsContext context) { impl_->tls = std::move(context); }
-
-Status Listener::Bind(const std::string& host, uint16_t port) {
-  error_code ec;
-  asio::ip::address address = asio::ip::make_address(host, ec);
-  if (ec && host == "localhost") {
-    address = asio::ip::address_v4::loopback();
-  } else if (ec) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("--host {} is not an IP address; use 127.0.0.1, 0.0.0.0 or ::.", host)};
-  }
-  const tcp::endpoint endpoint(address, port);
-  tcp::acceptor& acceptor = impl_->acceptor;
-  const auto failed = [&](std::string_view what) {
-    const std::string where = fmt::format("{}:{}", host, port);
-    if (ec == asio::error::address_in_use) {
-      return Error{ErrorCode::kIo, fmt::format("Port {} on {} is in use by another program; stop it, or choose another "
-                                               "with --port.",
-                                               port, host)};
-    }
-    return Error{ErrorCode::kIo, fmt::format("Cannot {} {}: {}.", what, where, ec.message())};
-  };
-  acceptor.open(endpoint.protocol(), ec);
-  if (ec) return failed("open a socket for");
-  acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
-  if (address.is_v6()) acceptor.set_option(asio::ip::v6_only(false), ec);
-  acceptor.bind(endpoint, ec);
-  if (ec) return failed("bind to");
-  acceptor.listen(asio::socket_base::max_listen_connections, ec);
-  if (ec) return failed("listen on");
-  return {};
+bool ConnectionHost::MakeRoom() {
+  if (idle.empty()) return false;
+  idle.front()->CloseIfIdle();
+  return true;
 }
 
-void Listener::Start() {
-  asio::co_spawn(
-      impl_->acceptor.get_executor(), [this]() { return impl_->Accept(); }, asio::detached);
-}
-
-void Listener::Close() {
-  error_code ignored;
-  impl_->acceptor.close(ignored);
-  impl_->retry.cancel();
-}
-
-uint16_t Listener::port() const {
-  error_code ec;
-  const tcp::endpoint endpoint = impl_->acceptor.local_endpoint(ec);
-  return ec ? 0 : endpoint.port();
+void StartConnection(tcp::socket socket, SSL_CTX* tls, ConnectionHost& host) {
+  std::make_shared<ClientConnection>(std::move(socket), tls, host)->Start();
 }
 
 }  // namespace tenfold::server

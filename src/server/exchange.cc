@@ -9,8 +9,12 @@
 
 namespace tenfold::server {
 
-Exchange::Exchange(HttpRequest request, bool http11, bool keep_alive)
-    : request_(std::move(request)), http11_(http11), keep_alive_(keep_alive), head_only_(request_.method == "HEAD") {}
+Exchange::Exchange(HttpRequest request, bool http11, bool keep_alive, size_t stream_buffer_bytes)
+    : request_(std::move(request)),
+      http11_(http11),
+      keep_alive_(keep_alive),
+      head_only_(request_.method == "HEAD"),
+      stream_buffer_bytes_(stream_buffer_bytes) {}
 
 void Exchange::AddHeaders(std::vector<std::pair<std::string, std::string>> headers) {
   TENFOLD_CHECK(!answered_, "a header came after the head");
@@ -51,7 +55,8 @@ void Exchange::Write(std::string_view bytes) {
   } else {
     output_ += bytes;
   }
-  if (output_.size() > kMaxStreamBacklogBytes) {
+  if (output_.size() + unsent_bytes_ > stream_buffer_bytes_) {
+    FallBehind();
     MarkGone();
   }
   if (on_output) on_output();
@@ -65,7 +70,12 @@ void Exchange::End() {
   if (on_output) on_output();
 }
 
-std::string Exchange::TakeOutput() { return std::exchange(output_, {}); }
+std::string Exchange::TakeOutput() {
+  unsent_bytes_ += output_.size();
+  return std::exchange(output_, {});
+}
+
+void Exchange::MarkSent(size_t bytes) { unsent_bytes_ -= bytes; }
 
 void Exchange::MarkGone() {
   if (gone_) return;

@@ -15,13 +15,11 @@
 
 namespace tenfold::server {
 
-// A client that reads nothing while this much of its stream waits is treated as gone.
-inline constexpr size_t kMaxStreamBacklogBytes = 1 << 20;
-
 class Exchange {
  public:
-  // `http11`: chunked streams and keep-alive are possible.
-  Exchange(HttpRequest request, bool http11, bool keep_alive);
+  // `http11`: chunked streams and keep-alive are possible. `stream_buffer_bytes`: a client that leaves more of its
+  // stream unread is treated as gone.
+  Exchange(HttpRequest request, bool http11, bool keep_alive, size_t stream_buffer_bytes = 1 << 20);
 
   const HttpRequest& request() const { return request_; }
   HttpRequest& request() { return request_; }
@@ -38,6 +36,7 @@ class Exchange {
   bool answered() const { return answered_; }
   bool ended() const { return ended_; }
   bool gone() const { return gone_; }
+  bool fell_behind() const { return fell_behind_; }  // gone because it did not read
   int status() const { return status_; }
   bool logged() const { return logged_; }
   void set_logged() { logged_ = true; }  // its line is in the log
@@ -47,9 +46,11 @@ class Exchange {
   std::function<void()> on_gone;
 
   // For the connection:
-  std::function<void()> on_output;  // called whenever there are more bytes to send or the answer ended
-  std::string TakeOutput();         // all bytes that wait
-  void MarkGone();                  // the socket is closed
+  std::function<void()> on_output;            // called whenever there are more bytes to send or the answer ended
+  std::string TakeOutput();                   // all bytes that wait
+  void MarkSent(size_t bytes);                // of what was taken, the kernel has these
+  void MarkGone();                            // the socket is closed
+  void FallBehind() { fell_behind_ = true; }  // why MarkGone follows
 
  private:
   HttpRequest request_;
@@ -59,11 +60,14 @@ class Exchange {
   bool answered_ = false;
   bool ended_ = false;
   bool gone_ = false;
+  bool fell_behind_ = false;
   bool chunked_ = false;
   bool logged_ = false;
   int status_ = 0;
   std::vector<std::pair<std::string, std::string>> headers_;
+  const size_t stream_buffer_bytes_;
   std::string output_;
+  size_t unsent_bytes_ = 0;  // taken by the connection, not yet by the kernel
 };
 
 }  // namespace tenfold::server

@@ -38,12 +38,22 @@ void Generation::Start(Service& service, std::shared_ptr<Exchange> exchange, api
 }
 
 Generation::Generation(Service& service, std::shared_ptr<Exchange> exchange, api::Shape shape, uint64_t key)
-    : service_(service), exchange_(std::move(exchange)), shape_(shape), key_(key), ping_(service.loop) {}
+    : service_(service),
+      exchange_(std::move(exchange)),
+      shape_(shape),
+      key_(key),
+      ping_(service.loop),
+      deadline_(service.loop) {}
 
 void Generation::Begin() {
   exchange_->on_gone = [weak = weak_from_this()] {
     if (const std::shared_ptr<Generation> self = weak.lock()) self->OnGone();
   };
+  if (const int64_t most_us = service_.config.request_us; most_us > 0) {
+    deadline_.Start(most_us, [weak = weak_from_this()] {
+      if (const std::shared_ptr<Generation> self = weak.lock()) self->OnDeadline();
+    });
+  }
   auto text = std::make_shared<const std::string>(std::move(exchange_->request().body));
   body_bytes_ = text->size();
   if (service_.config.log_prompts) {
@@ -224,7 +234,10 @@ void Generation::OnFinish(size_t index, const engine::Finish& finish) {
     Observe(timings);
     LogLine(choices_.front().finish_reason(), timings);
   } else {
-    service_.metrics.CountCancelled(generated_tokens_ > 0 ? "decode" : timings.prompt_us > 0 ? "prefill" : "queued");
+    service_.metrics.CountCancelled(exchange_->fell_behind() ? "send_buffer"
+                                    : generated_tokens_ > 0  ? "decode"
+                                    : timings.prompt_us > 0  ? "prefill"
+                                                             : "queued");
     LogLine("cancelled", timings);
   }
   phase_ = Phase::kDone;
@@ -355,10 +368,26 @@ void Generation::Abort(const api::ApiError& error) {
   Fail(error);
 }
 
-void Generation::OnGone() {
+void Generation::OnGone() { Stop(); }
+
+void Generation::OnDeadline() {
+  if (phase_ == Phase::kDone) return;
+  const api::ApiError error =
+      api::DeadlineExceeded(service_.config.request_us / 1'000'000, service_.RetryAfterSeconds());
+  if (exchange_->answered()) {
+    exchange_->Write(api::SseEvent(api::ErrorBody(error)));
+    if (!exchange_->ended()) exchange_->End();
+  } else {
+    service_.Answer(*exchange_, error);
+  }
+  Stop();
+}
+
+void Generation::Stop() {
   const std::shared_ptr<Generation> self = shared_from_this();
   const Phase phase = std::exchange(phase_, Phase::kDone);
   ping_.Stop();
+  deadline_.Stop();
   if (phase == Phase::kSubmitted) {
     return CancelChoices();  // OnFinish counts it and says how far the work had come
   }
@@ -378,6 +407,7 @@ void Generation::AddSlots(std::vector<SlotState>* out) const {
 
 void Generation::Leave() {
   ping_.Stop();
+  deadline_.Stop();
   service_.choices -= choices_.size();
   service_.generations.erase(key_);
 }

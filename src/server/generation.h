@@ -48,6 +48,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   Status SubmitChoice(const PreparedPrompt& prompt, const GrammarPtr& grammar, int64_t index, uint64_t seed);
   bool HoldLogprobs(size_t entries);
   void OnGone();
+  void OnDeadline();
+  void Stop();  // of a request that nobody waits for any more, in whatever phase it is
 
   api::AnswerHead Head();
   void BeginStream();
@@ -81,6 +83,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   size_t running_ = 0;           // choices the engine has not finished
   std::optional<api::AnswerWriter> writer_;
   Timer ping_;
+  Timer deadline_;
   int64_t prompt_tokens_ = 0;     // of all prompts, each once
   int64_t generated_tokens_ = 0;  // of all choices
   size_t held_logprobs_ = 0;      // tokens and alternatives that no chunk has carried away yet

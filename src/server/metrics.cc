@@ -91,7 +91,7 @@ void AddLlamaCpp(Families& f, const engine::Snapshot& s, int64_t held) {
   f.Gauge("llamacpp:kv_cache_usage_ratio", "KV pages in use, 0 to 1.", Ratio(s.kv_pages_used, s.kv_pages_total));
 }
 
-void AddTenfold(Families& f, const engine::Snapshot& s) {
+void AddTenfold(Families& f, const engine::Snapshot& s, const EdgeState& edge) {
   f.LoadState(s.state);
   f.Gauge("tenfold_load_progress", "Share of the model's bytes loaded, 0 to 1.",
           s.state == engine::LoadState::kReady ? 1.0 : s.progress);
@@ -101,6 +101,14 @@ void AddTenfold(Families& f, const engine::Snapshot& s) {
             static_cast<double>(s.evictions_total));
   f.Gauge("tenfold_prefix_idle_ratio", "KV pages that no request holds but the prefix cache keeps, 0 to 1.",
           Ratio(s.kv_pages_idle, s.kv_pages_total));
+  f.Gauge("tenfold_connections", "Open connections.", static_cast<double>(edge.connections));
+  f.Gauge("tenfold_idle_connections", "Open connections that wait for a request.",
+          static_cast<double>(edge.idle_connections));
+  f.Gauge("tenfold_requests_open", "Generations from their arrival to the end of their work.",
+          static_cast<double>(edge.generations));
+  f.Gauge("tenfold_receiving_bytes", "Bytes of bodies that have come in part.",
+          static_cast<double>(edge.receiving_bytes));
+  f.Gauge("tenfold_draining", "1 while the server finishes its work to stop.", edge.draining ? 1 : 0);
 }
 
 }  // namespace
@@ -121,7 +129,8 @@ struct Metrics::Histograms {
 Metrics::Metrics(std::string model_name)
     : model_name_(std::move(model_name)), histograms_(std::make_unique<Histograms>()) {
   for (const char* reason : {"stop", "length"}) succeeded_[reason] = 0;
-  for (const char* where : {"preparing", "loading", "queued", "prefill", "decode"}) cancelled_[where] = 0;
+  for (const char* where : {"preparing", "loading", "queued", "prefill", "decode", "send_buffer"})
+    cancelled_[where] = 0;
 }
 Metrics::~Metrics() = default;
 
@@ -151,7 +160,8 @@ void Metrics::ObserveStep(const engine::StepStats& step) {
 void Metrics::CountRejected(std::string_view reason) { ++rejected_[std::string(reason)]; }
 void Metrics::CountCancelled(std::string_view where) { ++cancelled_[std::string(where)]; }
 
-std::string Metrics::Render(const engine::Snapshot& s, int64_t held) const {
+std::string Metrics::Render(const engine::Snapshot& s, const EdgeState& edge) const {
+  const int64_t held = edge.held;
   Families f(model_name_);
   const auto prompt_tokens = static_cast<double>(s.prompt_tokens_total + s.cached_tokens_total);
   AddLlamaCpp(f, s, held);
@@ -174,9 +184,10 @@ std::string Metrics::Render(const engine::Snapshot& s, int64_t held) const {
   f.Add("vllm:request_prompt_tokens", "Prompt tokens of a request.", h.prompt_tokens);
   f.Add("vllm:request_generation_tokens", "Generated tokens of a request.", h.generated_tokens);
   f.Add("vllm:iteration_tokens_total", "Tokens in a step.", h.step_tokens);
-  AddTenfold(f, s);
+  AddTenfold(f, s, edge);
   f.Counters("tenfold_rejected_total", "Requests refused.", "reason", rejected_);
-  f.Counters("tenfold_cancelled_total", "Requests whose client went away, by what was under way.", "where", cancelled_);
+  f.Counters("tenfold_cancelled_total", "Requests stopped before their end, by what was under way.", "where",
+             cancelled_);
   f.Add("tenfold_step_seconds", "Duration of a step.", h.step_seconds);
   return prometheus::TextSerializer().Serialize(std::move(f).Take());
 }

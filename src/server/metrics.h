@@ -25,6 +25,16 @@ struct RequestObservation {
   int64_t generated_tokens = 0;
 };
 
+// What the server holds at this moment.
+struct EdgeState {
+  int64_t held = 0;  // requests that wait for the model to load
+  int64_t connections = 0;
+  int64_t idle_connections = 0;  // of those, that wait for a request
+  int64_t generations = 0;       // requests between their first byte and the end of their work
+  uint64_t receiving_bytes = 0;  // of bodies that have come in part
+  bool draining = false;
+};
+
 class Metrics {
  public:
   explicit Metrics(std::string model_name);
@@ -35,10 +45,10 @@ class Metrics {
   void ObserveFinished(const RequestObservation& request);
   void ObserveStep(const engine::StepStats& step);
   void CountRejected(std::string_view reason);  // "overloaded", "unavailable", "invalid", ...
-  void CountCancelled(std::string_view where);  // "preparing", "loading", "queued", "prefill", "decode"
+  void CountCancelled(std::string_view where);  // "preparing", "loading", "queued", "prefill", "decode", "send_buffer"
 
-  // The whole exposition text. `held`: requests that wait for the model to load.
-  std::string Render(const engine::Snapshot& snapshot, int64_t held) const;
+  // The whole exposition text.
+  std::string Render(const engine::Snapshot& snapshot, const EdgeState& edge) const;
 
   // Mean time from arrival to answer of recent requests, seconds; 0 before the first.
   double mean_request_s() const { return mean_request_s_; }

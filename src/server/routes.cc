@@ -29,7 +29,12 @@ void MetricsText(Service& s, ExchangePtr e) {
   s.inbox.Flush();
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = s.metrics.Render(s.engine.snapshot(), static_cast<int64_t>(s.gate.held()));
+  response.body = s.metrics.Render(s.engine.snapshot(), {.held = static_cast<int64_t>(s.gate.held()),
+                                                         .connections = static_cast<int64_t>(s.host.open.size()),
+                                                         .idle_connections = static_cast<int64_t>(s.host.idle.size()),
+                                                         .generations = static_cast<int64_t>(s.generations.size()),
+                                                         .receiving_bytes = s.host.body_bytes,
+                                                         .draining = s.draining});
   e->Respond(std::move(response));
 }
 

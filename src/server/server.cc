@@ -41,6 +41,7 @@ struct Server::Impl {
         heartbeat(loop) {
     host.limits = config.connection;
     host.process_salt = std::random_device{}();
+    host.on_turned_away = [this] { metrics.CountRejected("connections"); };
     host.handle = [this](std::shared_ptr<Exchange> exchange) { Dispatch(*service, std::move(exchange)); };
   }
 
@@ -88,7 +89,7 @@ std::function<void(const engine::StepStats&)> Server::StepObserver() {
 
 void Server::Attach(engine::Engine& engine) {
   Impl& s = *impl_;
-  s.service.emplace(s.config, s.loop, engine, s.inbox, s.pool, s.metrics);
+  s.service.emplace(s.config, s.host, s.loop, engine, s.inbox, s.pool, s.metrics);
   engine.OnStateChange([inbox = &s.inbox](engine::LoadState state) { inbox->Push(state); });
 }
 

@@ -9,9 +9,10 @@
 
 namespace tenfold::server {
 
-Service::Service(const Config& config_in, IoLoop& loop_in, engine::Engine& engine_in, EngineInbox& inbox_in,
-                 PreparationPool& pool_in, Metrics& metrics_in)
+Service::Service(const Config& config_in, const ConnectionHost& host_in, IoLoop& loop_in, engine::Engine& engine_in,
+                 EngineInbox& inbox_in, PreparationPool& pool_in, Metrics& metrics_in)
     : config(config_in),
+      host(host_in),
       loop(loop_in),
       engine(engine_in),
       inbox(inbox_in),
@@ -62,6 +63,7 @@ int Service::RestartSeconds() const {
 
 void Service::Answer(Exchange& exchange, const api::ApiError& error) {
   metrics.CountRejected(error.code == "server_is_overloaded"         ? "overloaded"
+                        : error.code == "deadline_exceeded"          ? "deadline"
                         : error.status == 503                        ? "unavailable"
                         : error.status == 501                        ? "not_supported"
                         : error.status == 401 || error.status == 403 ? "not_allowed"

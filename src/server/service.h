@@ -28,10 +28,11 @@ namespace tenfold::server {
 class Generation;
 
 struct Service {
-  Service(const Config& config_in, IoLoop& loop_in, engine::Engine& engine_in, EngineInbox& inbox_in,
-          PreparationPool& pool_in, Metrics& metrics_in);
+  Service(const Config& config_in, const ConnectionHost& host_in, IoLoop& loop_in, engine::Engine& engine_in,
+          EngineInbox& inbox_in, PreparationPool& pool_in, Metrics& metrics_in);
 
   const Config& config;
+  const ConnectionHost& host;
   IoLoop& loop;
   engine::Engine& engine;
   EngineInbox& inbox;

@@ -63,7 +63,8 @@ class TinyModelFile {
 
 class TestServer {
  public:
-  explicit TestServer(const std::string& model_path, const std::function<void(Config&)>& change = {}) {
+  explicit TestServer(const std::string& model_path, const std::function<void(Config&)>& change = {},
+                      const std::function<void(engine::Options&)>& change_engine = {}) {
     Config config;
     config.port = 0;
     config.handle_signals = false;
@@ -80,6 +81,7 @@ class TestServer {
     options.max_context = 16384;
     options.max_running = 8;
     options.kv_bytes = 256 << 20;
+    if (change_engine) change_engine(options);
     engine_ = std::make_unique<engine::Engine>(options, server_->StepObserver());
     server_->Attach(*engine_);
     thread_ = std::thread([this] {

@@ -6,7 +6,9 @@ Asked without pause over one kept connection while a model loads, and while ten 
 """
 import http.client
 import json
+import selectors
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -81,6 +83,41 @@ class HealthLatencyTest(unittest.TestCase):
             print(f"ten streams: {len(prober.seen)} answers, at most {busiest} running, p99 {1000 * p99:.1f} ms, worst {1000 * worst:.1f} ms")
             self.assertTrue(all(len(stream) > 1 for stream in chunks))
             self.assertGreater(busiest, 1)
+            self.assertLess(p99, BAR_S)
+
+    def test_with_a_thousand_requests_open(self):
+        """Ten compute, the others wait; fifty of them are streams that somebody reads."""
+        model = harness.make_model(self.folder, "tiny-qwen3", "--types", "q4_k_m")
+        with harness.ready_server(model, "-c", "32768") as server, selectors.DefaultSelector() as streams:
+            clients = []
+            for n in range(1000):
+                body = json.dumps({"prompt": [n % 500 + 1] * (10 + n % 90), "max_tokens": 30000, "temperature": 0,
+                                   "ignore_eos": True, "stream": n < 50}).encode()
+                client = socket.create_connection(("127.0.0.1", server.port))
+                client.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                clients.append(client)
+                if n < 50:
+                    streams.register(client, selectors.EVENT_READ)
+            harness.wait_until(lambda: harness.metric(server.port, "tenfold_requests_open") == 1000, 30, "all are inside")
+            steps = harness.metric(server.port, "llamacpp:n_decode_total")
+            prober = Prober(server.port)
+            prober.start()
+            until = time.monotonic() + 4
+            while time.monotonic() < until:
+                for key, _ in streams.select(0.1):
+                    key.fileobj.recv(1 << 16)
+            p99, worst = prober.finish()
+            steps = harness.metric(server.port, "llamacpp:n_decode_total") - steps
+            busiest = max(health["running"] for health in prober.seen)
+            waiting = min(health["queue_depth"] for health in prober.seen)
+            print(f"1,000 requests open: {len(prober.seen)} answers, {busiest} running, at least {waiting} waiting, "
+                  f"{steps:.0f} steps, p99 {1000 * p99:.1f} ms, worst {1000 * worst:.1f} ms")
+            self.assertGreater(steps, 100, "the loop was not busy")
+            self.assertGreaterEqual(waiting, 900)
+            for client in clients:
+                client.close()
+            harness.wait_until(lambda: harness.metric(server.port, "tenfold_requests_open") == 0, 30, "all have gone")
+            self.assertEqual(harness.metric(server.port, "vllm:num_requests_running"), 0)
             self.assertLess(p99, BAR_S)
 
 
