@@ -118,6 +118,7 @@ std::string ErrorBody(const ApiError& error) {
   w.BeginObject().Key("error").BeginObject();
   w.Key("message").String(error.message).Key("type").String(error.type);
   w.Key("param").StringOrNull(error.param).Key("code").StringOrNull(error.code);
+  if (!error.request_id.empty()) w.Key("request_id").String(error.request_id);
   if (error.n_ctx >= 0) w.Key("n_prompt_tokens").Int(error.n_prompt_tokens).Key("n_ctx").Int(error.n_ctx);
   w.EndObject().EndObject();
   return std::move(w).Take();

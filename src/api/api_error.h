@@ -21,6 +21,7 @@ struct ApiError {
   std::string param;
   std::string code;
   int retry_after_s = -1;        // >= 0: sent as Retry-After, and the client may try again
+  std::string request_id{};      // of the request that failed, where it is known: what to look for in the log
   int64_t n_prompt_tokens = -1;  // both >= 0 in exceed_context_size_error only
   int64_t n_ctx = -1;
 };

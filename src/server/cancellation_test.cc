@@ -158,6 +158,7 @@ TEST_F(CancellationTest, AtTheServersOwnDeadline) {
   auto queued = Ask(Ids(3, 2) + R"(,"max_tokens":30000)");
   const TestResponse stream = running->Read();
   EXPECT_NE(stream.body.find("\"code\":\"deadline_exceeded\""), std::string::npos);
+  EXPECT_NE(stream.body.find("\"request_id\":\"" + stream.Header("x-request-id") + "\""), std::string::npos);
   EXPECT_EQ(stream.body.find("[DONE]"), std::string::npos);
   const TestResponse whole = queued->Read();
   EXPECT_EQ(whole.status, 503);

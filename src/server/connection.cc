@@ -265,7 +265,7 @@ class ClientConnection final : public Connection {
     request.received_us = NowUs();
     FillPeer(&request);
     auto exchange = std::make_shared<Exchange>(std::move(request), true, false, host_.limits.stream_buffer_bytes);
-    HttpResponse response = ErrorResponse(error);
+    HttpResponse response = ErrorResponse(WithId(error, *exchange));
     response.close = true;
     exchange->Respond(std::move(response));
     return exchange;

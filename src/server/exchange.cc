@@ -9,6 +9,11 @@
 
 namespace tenfold::server {
 
+api::ApiError WithId(api::ApiError error, const Exchange& exchange) {
+  error.request_id = exchange.request().id;
+  return error;
+}
+
 Exchange::Exchange(HttpRequest request, bool http11, bool keep_alive, size_t stream_buffer_bytes)
     : request_(std::move(request)),
       http11_(http11),

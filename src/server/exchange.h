@@ -15,6 +15,11 @@
 
 namespace tenfold::server {
 
+class Exchange;
+
+// The error as its client gets it: with the id under which the log has it.
+api::ApiError WithId(api::ApiError error, const Exchange& exchange);
+
 class Exchange {
  public:
   // `http11`: chunked streams and keep-alive are possible. `stream_buffer_bytes`: a client that leaves more of its

@@ -346,7 +346,7 @@ void Generation::Fail(const api::ApiError& error) {
   if (!exchange_->answered()) {
     service_.Answer(*exchange_, error);
   } else if (!exchange_->ended()) {
-    exchange_->Write(api::SseEvent(api::ErrorBody(error)));
+    exchange_->Write(api::SseEvent(api::ErrorBody(WithId(error, *exchange_))));
     exchange_->End();
   }
   if (phase_ == Phase::kSubmitted) CancelChoices();
@@ -375,7 +375,7 @@ void Generation::OnDeadline() {
   const api::ApiError error =
       api::DeadlineExceeded(service_.config.request_us / 1'000'000, service_.RetryAfterSeconds());
   if (exchange_->answered()) {
-    exchange_->Write(api::SseEvent(api::ErrorBody(error)));
+    exchange_->Write(api::SseEvent(api::ErrorBody(WithId(error, *exchange_))));
     if (!exchange_->ended()) exchange_->End();
   } else {
     service_.Answer(*exchange_, error);

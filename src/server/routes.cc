@@ -177,7 +177,7 @@ void Dispatch(Service& service, ExchangePtr exchange) {
       response.content_type.clear();
       if (service.cors.IsPreflight(request)) exchange->AddHeaders(service.cors.PreflightHeaders(request, allowed));
     } else {
-      response = ErrorResponse(api::MethodNotAllowed(request.method, request.path, allowed));
+      response = ErrorResponse(WithId(api::MethodNotAllowed(request.method, request.path, allowed), *exchange));
       service.metrics.CountRejected("invalid");
     }
     response.headers.emplace_back("Allow", allowed);

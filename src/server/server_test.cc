@@ -127,6 +127,11 @@ TEST_F(ServerTest, KeepAliveAndRequestIds) {
   TestClient client(server_->port());
   const TestResponse one = client.Ask("GET", "/health", "", "X-Request-Id: mine-1\r\n");
   EXPECT_EQ(one.Header("x-request-id"), "mine-1");
+  const TestResponse wrong = client.Ask("POST", "/v1/completions", "{}", "X-Request-Id: mine-2\r\n");
+  EXPECT_EQ(wrong.Header("x-request-id"), "mine-2");
+  EXPECT_EQ(Text(Json(wrong.body).at("error").at("request_id")), "mine-2");
+  const TestResponse nowhere = client.Ask("GET", "/nowhere");
+  EXPECT_EQ(Text(Json(nowhere.body).at("error").at("request_id")), nowhere.Header("x-request-id"));
   EXPECT_EQ(one.Header("Connection"), "keep-alive");
   const TestResponse two = client.Ask("GET", "/health", "", "X-Request-Id: no good\r\n");
   EXPECT_EQ(two.status, 200);

@@ -69,7 +69,7 @@ void Service::Answer(Exchange& exchange, const api::ApiError& error) {
                         : error.status == 401 || error.status == 403 ? "not_allowed"
                         : error.status < 500                         ? "invalid"
                                                                      : "internal");
-  exchange.Respond(ErrorResponse(error));
+  exchange.Respond(ErrorResponse(WithId(error, exchange)));
 }
 
 }  // namespace tenfold::server
