@@ -29,28 +29,34 @@ namespace {
 
 // A connection is a descriptor, and the usual soft limit is 1024: raised to the hard one. How many connections that
 // leaves, at most as many as wanted: beyond, the model's file or the accept itself would fail.
-size_t RaiseDescriptorLimit(int64_t wanted) {
+struct Descriptors {
+  rlim_t before = 0;
+  rlim_t now = 0;
+  size_t connections = 0;
+};
+
+Descriptors RaiseDescriptorLimit(int64_t wanted) {
   constexpr rlim_t kOwn = 128;  // the model's parts, the log, those that are turned away
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return static_cast<size_t>(wanted);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {0, 0, static_cast<size_t>(wanted)};
   const rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
   const rlim_t fit = limit.rlim_cur > 2 * kOwn ? limit.rlim_cur - kOwn : limit.rlim_cur / 2;
-  const size_t connections = static_cast<size_t>(std::min<rlim_t>(fit, static_cast<rlim_t>(wanted)));
-  Log(LogLevel::kInfo,
-      fmt::format("at most {} connections (open files: {}, was {})", connections,
-                  limit.rlim_cur == RLIM_INFINITY ? "unlimited" : fmt::format("{}", limit.rlim_cur), before));
-  if (connections < static_cast<size_t>(wanted)) {
+  return {before, limit.rlim_cur, static_cast<size_t>(std::min<rlim_t>(fit, static_cast<rlim_t>(wanted)))};
+}
+
+void LogDescriptors(const Descriptors& d, int64_t wanted) {
+  const std::string now = d.now == RLIM_INFINITY ? "unlimited" : fmt::format("{}", d.now);
+  Log(LogLevel::kInfo, fmt::format("at most {} connections (open files: {}, was {})", d.connections, now, d.before));
+  if (d.connections < static_cast<size_t>(wanted)) {
     Log(LogLevel::kWarn, fmt::format("max_connections is {}, but the hard limit of open files (ulimit -Hn) allows {}",
-                                     wanted, connections));
+                                     wanted, d.connections));
   }
-  return connections;
 }
 
 server::ConnectionLimits LimitsOf(const config::Settings& s) {
   server::ConnectionLimits limits;
-  limits.max_connections = RaiseDescriptorLimit(s.max_connections);
   limits.idle_us = s.idle_seconds * 1'000'000;
   limits.head_us = s.head_seconds * 1'000'000;
   limits.body_us = s.body_seconds * 1'000'000;
@@ -160,6 +166,8 @@ int Serve(const config::Configuration& chosen) {
   engine::Options options = EngineOptions(settings);
   Result<server::Config> made = ServerConfig(settings, options);
   if (!made.ok()) return Refuse(made.error());
+  const Descriptors descriptors = RaiseDescriptorLimit(settings.max_connections);
+  made->connection.max_connections = descriptors.connections;
   const server::Config& config = *made;
   options.alias = config.model.name;
   Result<Threads> threads = ChooseThreads(settings);
@@ -170,6 +178,7 @@ int Serve(const config::Configuration& chosen) {
   if (Status bound = server.Bind(); !bound.ok()) return Refuse(bound.error());
   const std::string url = UrlOf(config, server.port());
   Log(LogLevel::kInfo, fmt::format("listening on {}", url));
+  LogDescriptors(descriptors, settings.max_connections);
   if (config.api_keys.empty() && !IsLoopback(config.host)) {
     Log(LogLevel::kWarn,
         fmt::format("anybody who reaches {} may use this server: set --api-key, or listen on 127.0.0.1", config.host));

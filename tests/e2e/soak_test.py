@@ -2,8 +2,8 @@
 """Many clients of every kind at once: streams, whole answers, aborts, bad JSON, giant prompts, slow readers, reconnects.
 
 Every good answer is compared with the one its request got alone (--exact: an answer depends on nothing but its request).
-At the end nothing is held, resident memory is flat, and SIGTERM is obeyed. TENFOLD_SOAK_CLIENTS and TENFOLD_SOAK_SECONDS
-make it as long as wanted (the long run is 200 clients for 60 s); TENFOLD_SOAK_MEMORY=0 leaves memory out, for builds
+At the end nothing is held, resident memory is flat, and SIGTERM is obeyed. SOAK_CLIENTS and SOAK_SECONDS
+make it as long as wanted (the long run is 200 clients for 60 s); SOAK_MEMORY=0 leaves memory out, for builds
 with sanitizers, which keep what is freed.
 """
 import collections
@@ -22,9 +22,9 @@ import unittest
 
 import harness
 
-CLIENTS = int(os.environ.get("TENFOLD_SOAK_CLIENTS", "40"))
-SECONDS = float(os.environ.get("TENFOLD_SOAK_SECONDS", "10"))
-LOOK_AT_MEMORY = os.environ.get("TENFOLD_SOAK_MEMORY", "1") != "0"
+CLIENTS = int(os.environ.get("SOAK_CLIENTS", "40"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "10"))
+LOOK_AT_MEMORY = os.environ.get("SOAK_MEMORY", "1") != "0"
 CONTEXT = 2048
 QUESTIONS = 24
 TIMEOUT = 120
