@@ -18,7 +18,8 @@ namespace tenfold::kernels::avx512vnni {
 
 // Tokens of the first group where nothing is stored: 16 accumulators leave room to convert.
 inline constexpr int kMaxFirst = 16;
-// Tokens of every group otherwise: 2 panels x 12 tokens are 24 accumulators, two weights, one activation.
+// Tokens of the first and at most of every other group otherwise: 2 panels x 12 tokens are 24 accumulators, two
+// weights, one activation.
 inline constexpr int kMaxGroup = 12;
 
 // R panels x 256 columns as int8: w[quad][panel][row][4]. A value is scale * (w - 128) in the second half of the
@@ -76,24 +77,26 @@ template <int kMost>
 struct AffineScales {
   Q4KScaleBytes bytes;
   Scaling scaling;
-  __m512 largest[4];
+  __m512 largest[2];            // magnitudes, of each half
   __m512 a_unit[2], b_unit[2];  // factors of a scale of 1 and a min of 1, of each half
 
   template <int kPart>
   TENFOLD_INLINE_MEMBER void Decode(const uint8_t* sb, const uint8_t*) {
-    if constexpr (kPart == 0) DecodeQ4KScales(sb, &bytes);
+    if constexpr (kPart == 0) return DecodeQ4KScales(sb, &bytes);
     const __m512 d = LoadHalves(sb);
     const __m512 dmin = LoadHalves(sb + 32);
-    const __m512 most = _mm512_mul_ps(d, _mm512_set1_ps(kMost));
-    largest[kPart] = _mm512_setzero_ps();
-    TENFOLD_UNROLL
-    for (int j = 2 * kPart; j < 2 * kPart + 2; ++j) {
-      const __m512 min = _mm512_mul_ps(BytesToFloats(bytes.min + 16 * j), dmin);
-      const __m512 top = _mm512_fmsub_ps(BytesToFloats(bytes.scale + 16 * j), most, min);
-      largest[kPart] = _mm512_max_ps(largest[kPart], _mm512_max_ps(_mm512_abs_ps(top), _mm512_abs_ps(min)));
-    }
-    if constexpr (kPart == 3) {
-      scaling.Set(_mm512_max_ps(largest[0], largest[1]), _mm512_max_ps(largest[2], largest[3]));
+    if constexpr (kPart < 3) {
+      const __m512 most = _mm512_mul_ps(d, _mm512_set1_ps(kMost));
+      __m512 bound = _mm512_setzero_ps();
+      TENFOLD_UNROLL
+      for (int j = 4 * kPart - 4; j < 4 * kPart; ++j) {
+        const __m512 min = _mm512_mul_ps(BytesToFloats(bytes.min + 16 * j), dmin);
+        const __m512 top = _mm512_fmsub_ps(BytesToFloats(bytes.scale + 16 * j), most, min);
+        bound = _mm512_max_ps(bound, _mm512_max_ps(_mm512_abs_ps(top), _mm512_abs_ps(min)));
+      }
+      largest[kPart - 1] = bound;
+    } else {
+      scaling.Set(largest[0], largest[1]);
       TENFOLD_UNROLL
       for (int h = 0; h < 2; ++h) {
         a_unit[h] = _mm512_mul_ps(d, scaling.inverse[h]);
@@ -180,6 +183,8 @@ void RunFirst(const TileArgs& a) {
   // Panel by panel where nothing is stored: one stream of weights.
   const int64_t outer = kStore ? blocks : a.panels;
   const int64_t inner = kStore ? a.panels : blocks;
+  typename Format::State state;  // what the walk over one super-block prepares for the next
+  Format::Begin(scales[0], &state);
   int now = 0;
   for (int64_t i = 0; i < outer; ++i) {
     for (int64_t j = 0; j < inner; ++j, now ^= 1) {
@@ -202,7 +207,7 @@ void RunFirst(const TileArgs& a) {
         _mm512_store_ps(a.panels == 2 ? two.ratio[r] : one.ratio[0], scales[now].scaling.ratio);
       }
       first.Start();
-      Format::Walk(here.sb, scales[now], next, &scales[now ^ 1], first);
+      Format::Walk(here.sb, scales[now], next, &scales[now ^ 1], &state, first);
       first.Finish(scales[now].scaling.scale, a.c + r * layout::kRows, stride);
       if constexpr (kStore) {
         if (r + 1 < a.panels) continue;
@@ -214,19 +219,17 @@ void RunFirst(const TileArgs& a) {
   }
 }
 
-// A panel kernel of `Format` for any number of tokens.
+// A panel kernel of `Format` for any number of tokens. Beyond kMaxFirst the first group is a full one: converting is
+// shared by as many products as may be, and the rest splits evenly.
 template <class Format, int M>
-void RunPanelFrom(const TileArgs& a, int64_t first) {
-  if (first == M) {
-    if (a.tokens == M) return RunFirst<Format, M, false>(a);
-    if constexpr (M > kMaxFirst / 2 && M <= kMaxGroup) return RunFirst<Format, M, true>(a);
-  }
-  if constexpr (M > 1) RunPanelFrom<Format, M - 1>(a, first);
+void RunOneGroup(const TileArgs& a) {
+  if (a.tokens == M) return RunFirst<Format, M, false>(a);
+  if constexpr (M > 1) RunOneGroup<Format, M - 1>(a);
 }
 template <class Format>
 void RunPanel(const TileArgs& a) {
   std::memset(a.c, 0, static_cast<size_t>(a.tokens * a.panels * layout::kRows) * sizeof(float));
-  RunPanelFrom<Format, kMaxFirst>(a, a.tokens <= kMaxFirst ? a.tokens : SplitTokens(a.tokens, kMaxGroup).SizeOf(0));
+  a.tokens <= kMaxFirst ? RunOneGroup<Format, kMaxFirst>(a) : RunFirst<Format, kMaxGroup, true>(a);
 }
 
 }  // namespace tenfold::kernels::avx512vnni

@@ -10,10 +10,47 @@ namespace {
 
 using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
 
+// A 4 x 4 transpose in each 128-bit lane: in one direction from quads of 16 rows to 16 columns of four rows, row 4 *
+// lane
+// + i in vector i; in the other back again.
+struct Four {
+  __m512i v[4];
+};
+TENFOLD_INLINE Four Transpose(Four f) {
+  const __m512i t0 = _mm512_unpacklo_epi32(f.v[0], f.v[1]);
+  const __m512i t1 = _mm512_unpackhi_epi32(f.v[0], f.v[1]);
+  const __m512i t2 = _mm512_unpacklo_epi32(f.v[2], f.v[3]);
+  const __m512i t3 = _mm512_unpackhi_epi32(f.v[2], f.v[3]);
+  return {{_mm512_unpacklo_epi64(t0, t2), _mm512_unpackhi_epi64(t0, t2), _mm512_unpacklo_epi64(t1, t3),
+           _mm512_unpackhi_epi64(t1, t3)}};
+}
+
+// The converted values of the 16 quants of each row: row 4 * lane + i in lane `lane` of vector i.
+TENFOLD_INLINE Four Table(Affine f) {
+  const __m512i two = _mm512_add_epi16(f.a, f.a);
+  const __m512i four = _mm512_add_epi16(two, two);
+  __m512i even = _mm512_add_epi16(f.b, _mm512_maskz_mov_epi16(0xAAAAAAAAu, two));
+  __m512i odd = _mm512_add_epi16(even, f.a);
+  Four rows;
+  TENFOLD_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    rows.v[k] = _mm512_mask_blend_epi8(0xAAAAAAAAAAAAAAAAull, _mm512_srli_epi16(even, 8), odd);
+    even = _mm512_add_epi16(even, four);
+    odd = _mm512_add_epi16(odd, four);
+  }
+  return Transpose(rows);
+}
+
+// By table: the 16 values of each row and sub-block are worked out once for 32 columns, and looked up without the
+// multipliers. That is as many operations as converting by multiplication, but all of them run beside the products.
+// (Tables for all 16 rows at once, by two-source permutes, are no use: those, and moving bits to mask registers, take
+// the multipliers' ports.)
 struct Q4K {
   static constexpr int kBytes = kQ4KBlockBytes;
   static constexpr size_t HeaderBytes(int64_t) { return 0; }
   using Scales = AffineScales<15>;
+  using State = Four;
+  static void Begin(const Scales& scales, State* state) { *state = Table(scales.Of(0)); }
   static void DecodeAll(BlockPlace place, Scales* out) {
     out->Decode<0>(place.sb, place.d);
     out->Decode<1>(place.sb, place.d);
@@ -22,31 +59,50 @@ struct Q4K {
   }
 
   template <class Sink>
-  TENFOLD_INLINE void Walk(const uint8_t* sb, const Scales& scales, BlockPlace next, Scales* next_scales, Sink& sink) {
-    Group<0>(sb, scales, next, next_scales, sink);
-    Group<1>(sb, scales, next, next_scales, sink);
+  TENFOLD_INLINE void Walk(const uint8_t* sb, const Scales& scales, BlockPlace next, Scales* next_scales, State* state,
+                           Sink& sink) {
+    Four table = *state;
+    SubBlock<0>(sb, scales, *next_scales, table, sink);
+    next_scales->template Decode<0>(next.sb, next.d);
+    SubBlock<1>(sb, scales, *next_scales, table, sink);
+    SubBlock<2>(sb, scales, *next_scales, table, sink);
+    next_scales->template Decode<1>(next.sb, next.d);
+    SubBlock<3>(sb, scales, *next_scales, table, sink);
     sink.Half();
-    Group<2>(sb, scales, next, next_scales, sink);
-    Group<3>(sb, scales, next, next_scales, sink);
+    SubBlock<4>(sb, scales, *next_scales, table, sink);
+    next_scales->template Decode<2>(next.sb, next.d);
+    SubBlock<5>(sb, scales, *next_scales, table, sink);
+    SubBlock<6>(sb, scales, *next_scales, table, sink);
+    next_scales->template Decode<3>(next.sb, next.d);
+    SubBlock<7>(sb, scales, *next_scales, table, sink);
+    *state = table;
   }
 
-  // 64 columns: sub-blocks 2g and 2g + 1.
-  template <int g, class Sink>
-  TENFOLD_INLINE void Group(const uint8_t* sb, const Scales& scales, BlockPlace next, Scales* next_scales, Sink& sink) {
-    const __m512i low4 = _mm512_set1_epi16(15);
-    const Affine low = scales.Of(2 * g);
-    const Affine high = scales.Of(2 * g + 1);
+  // Sub-block j; table: its own, afterwards the next one's.
+  template <int j, class Sink>
+  TENFOLD_INLINE void SubBlock(const uint8_t* sb, const Scales& scales, const Scales& next_scales, Four& table,
+                               Sink& sink) {
+    const __m512i low4 = _mm512_set1_epi8(15);
+    const uint8_t* lines = sb + kQ4KQuants + j / 2 * 8 * kLine;
     TENFOLD_UNROLL
-    for (int quad = 0; quad < 8; ++quad) {
-      PrefetchHere(sink.ahead + (9 * g + quad) * kLine);
-      const __m512i q = LoadLine(sb + kQ4KQuants + (8 * g + quad) * kLine);
-      const __m512i q4 = _mm512_srli_epi16(q, 4);
-      const __m512i q8 = _mm512_srli_epi16(q, 8);
-      sink.Add(Convert(_mm512_and_si512(q, low4), _mm512_and_si512(q8, low4), low), 16 * g + quad);
-      sink.Add(Convert(_mm512_and_si512(q4, low4), _mm512_srli_epi16(q, 12), high), 16 * g + 8 + quad);
-      if (quad == 3) next_scales->template Decode<g>(next.sb, next.d);
+    for (int part = 0; part < 2; ++part) {
+      Four f;
+      TENFOLD_UNROLL
+      for (int k = 0; k < 4; ++k) f.v[k] = LoadLine(lines + (4 * part + k) * kLine);
+      f = Transpose(f);
+      TENFOLD_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        const __m512i q = j % 2 == 0 ? f.v[k] : _mm512_srli_epi16(f.v[k], 4);
+        f.v[k] = _mm512_shuffle_epi8(table.v[k], _mm512_and_si512(q, low4));
+      }
+      f = Transpose(f);
+      if (part == 1) table = Table(j < 7 ? scales.Of(j + 1) : next_scales.Of(0));
+      TENFOLD_UNROLL
+      for (int k = 0; k < 4; ++k) {
+        if (part == 0 || k == 0) PrefetchHere(sink.ahead + (9 * j / 2 + 4 * part + k) * kLine);
+        sink.Add(f.v[k], 8 * j + 4 * part + k);
+      }
     }
-    PrefetchHere(sink.ahead + (9 * g + 8) * kLine);
   }
 };
 
@@ -54,6 +110,8 @@ struct Q5K {
   static constexpr int kBytes = kQ5KBlockBytes;
   static constexpr size_t HeaderBytes(int64_t) { return 0; }
   using Scales = AffineScales<31>;
+  struct State {};
+  static void Begin(const Scales&, State*) {}
   static void DecodeAll(BlockPlace place, Scales* out) {
     out->Decode<0>(place.sb, place.d);
     out->Decode<1>(place.sb, place.d);
@@ -62,7 +120,8 @@ struct Q5K {
   }
 
   template <class Sink>
-  TENFOLD_INLINE void Walk(const uint8_t* sb, const Scales& scales, BlockPlace next, Scales* next_scales, Sink& sink) {
+  TENFOLD_INLINE void Walk(const uint8_t* sb, const Scales& scales, BlockPlace next, Scales* next_scales, State*,
+                           Sink& sink) {
     SubBlock<0>(sb, scales, 0, sink);
     next_scales->template Decode<0>(next.sb, next.d);
     for (int j = 1; j < 4; ++j) SubBlock<0>(sb, scales, j, sink);

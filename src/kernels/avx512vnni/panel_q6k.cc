@@ -38,10 +38,13 @@ struct Q6K {
   static constexpr int kBytes = kQ6KBlockBytes;
   static constexpr size_t HeaderBytes(int64_t blocks) { return ScaleHeaderBytes(blocks); }
   using Scales = Q6KScales;
+  struct State {};
+  static void Begin(const Scales&, State*) {}
   static void DecodeAll(BlockPlace place, Scales* out) { out->Decode(place); }
 
   template <class Sink>
-  TENFOLD_INLINE void Walk(const uint8_t* sb, const Scales& scales, BlockPlace next, Scales* next_scales, Sink& sink) {
+  TENFOLD_INLINE void Walk(const uint8_t* sb, const Scales& scales, BlockPlace next, Scales* next_scales, State*,
+                           Sink& sink) {
     for (int h = 0; h < 2; ++h) {
       if (h == 1) sink.Half();
       Quarter<0>(sb, scales, h, sink);
