@@ -17,6 +17,10 @@ namespace {
 
 // Tokens per pass over a tile: the accumulators of two panels (64 KB) and a column block of records stay in L2.
 constexpr int64_t kTokenBlock = 512;
+// Gated jobs multiply several tiles with one matrix before they turn to the other, as many as make this many tiles
+// times tokens: with few tokens memory is what counts, and a stream that changes place every tile (46 KB) starts anew
+// each time.
+constexpr int64_t kGatedTileTokens = 128;
 // Tokens per pass when their records are gathered into scratch first.
 constexpr int64_t kGatherBlock = 64;
 
@@ -72,7 +76,9 @@ struct MatmulPlan::Prepared {
   int64_t token_block = kTokenBlock;
   int64_t first_token = 0;  // of x, when not gathering
   bool gather = false;      // token_rows is no run of consecutive rows
-  size_t c_bytes = 0;       // accumulators of one tile in scratch; twice, then gather_bytes, also twice
+  int64_t run_tiles = 1;    // tiles that are multiplied with one matrix before the other's turn comes
+  size_t tile_bytes = 0;    // accumulators of one tile in scratch
+  size_t c_bytes = 0;       // of run_tiles tiles; twice, then gather_bytes, also twice
   size_t gather_bytes = 0;  // the records of one token block
   int64_t token_step = 1;   // tokens of an item
   int64_t token_cuts = 1;
@@ -140,8 +146,8 @@ void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
                     .panel_bytes = PanelBytes(w.format, w.cols),
                     .fn = panel ? kernels.panel : kernels.direct,
                     .records = &job.x->impl().For(w.format)};
-    p.c_bytes =
-        std::max(p.c_bytes,
+    p.tile_bytes =
+        std::max(p.tile_bytes,
                  static_cast<size_t>(p.token_block * side.records->planes * kTilePanels * kPanelRows) * sizeof(float));
     if (p.gather) {
       const size_t bytes = static_cast<size_t>(side.records->blocks * p.token_block) * side.records->token_bytes;
@@ -153,7 +159,9 @@ void MatmulPlan::PrepareJob(Precision precision, const MatmulJob& job) {
   if (job.epilogue == Epilogue::kSiluMul) {
     TENFOLD_CHECK(job.w2 != nullptr && job.w2->rows == job.w->rows, "kSiluMul needs a second matrix of the same shape");
     p.second = prepare(*job.w2);
+    p.run_tiles = std::max<int64_t>(1, kGatedTileTokens / std::max<int64_t>(1, p.token_block));
   }
+  p.c_bytes = p.tile_bytes * static_cast<size_t>(p.run_tiles);
   scratch_bytes_ = std::max(scratch_bytes_, 2 * (p.c_bytes + p.gather_bytes));
 }
 
@@ -258,9 +266,9 @@ void MatmulPlan::RunItem(int64_t item, uint8_t* scratch) const {
     if (p.second.fn != nullptr && p.second.records != p.first.records) {
       view2 = View(p, *p.second.records, t, tokens, gathered + p.gather_bytes);
     }
-    for (int64_t panel = it.panel_begin; panel < it.panel_end; panel += kTilePanels) {
-      const auto panels = static_cast<int>(std::min<int64_t>(kTilePanels, it.panel_end - panel));
-      RunTile(p, panel, panels, t, tokens, view, view2, scratch);
+    const int64_t run = p.run_tiles * kTilePanels;
+    for (int64_t panel = it.panel_begin; panel < it.panel_end; panel += run) {
+      RunTiles(p, panel, std::min(panel + run, int64_t{it.panel_end}), t, tokens, view, view2, scratch);
     }
   }
   if (p.job.next != nullptr) QuantizeFinished(p, it);
@@ -286,29 +294,42 @@ MatmulPlan::RecordsView MatmulPlan::View(const Prepared& p, const Records& recor
   return {gathered, static_cast<size_t>(tokens) * bytes};
 }
 
-void MatmulPlan::RunTile(const Prepared& p, int64_t panel, int panels, int64_t first, int64_t tokens, RecordsView view,
-                         RecordsView view2, uint8_t* scratch) const {
-  const auto multiply = [&](const Side& side, RecordsView records, float* c) {
-    side.fn({.w = side.w->data + static_cast<size_t>(panel) * side.panel_bytes,
-             .panel_bytes = side.panel_bytes,
-             .panels = panels,
-             .cols = side.w->cols,
-             .records = records.base,
-             .block_stride = records.block_stride,
-             .tokens = tokens * side.records->planes,
-             .c = c});
-    if (side.records->planes == 2) AddPlanes(c, tokens, panels * kPanelRows);
+void MatmulPlan::RunTiles(const Prepared& p, int64_t begin, int64_t end, int64_t first, int64_t tokens,
+                          RecordsView view, RecordsView view2, uint8_t* scratch) const {
+  const auto panels_at = [&](int64_t panel) { return std::min<int64_t>(kTilePanels, end - panel); };
+  const auto c_of = [&](int64_t panel, size_t offset) {
+    const auto tile = static_cast<size_t>((panel - begin) / kTilePanels);
+    return reinterpret_cast<float*>(scratch + offset + tile * p.tile_bytes);
   };
-  auto* c = reinterpret_cast<float*>(scratch);
-  multiply(p.first, view, c);
-  const int64_t c_stride = panels * kPanelRows;
-  const int64_t row = panel * kPanelRows;
-  const int64_t n = std::min(c_stride, p.job.w->rows - row);
-  float* y = p.job.y + first * p.job.y_stride + row;
-  if (p.second.fn == nullptr) return Finish(p.job.epilogue, c, c_stride, tokens, n, y, p.job.y_stride);
-  auto* c2 = reinterpret_cast<float*>(scratch + p.c_bytes);
-  multiply(p.second, view2, c2);
-  for (int64_t t = 0; t < tokens; ++t) SiluMul(isa_, c + t * c_stride, c2 + t * c_stride, n, y + t * p.job.y_stride);
+  const auto multiply = [&](const Side& side, RecordsView records, size_t offset) {
+    for (int64_t panel = begin; panel < end; panel += kTilePanels) {
+      const int64_t panels = panels_at(panel);
+      side.fn({.w = side.w->data + static_cast<size_t>(panel) * side.panel_bytes,
+               .panel_bytes = side.panel_bytes,
+               .panels = static_cast<int>(panels),
+               .cols = side.w->cols,
+               .records = records.base,
+               .block_stride = records.block_stride,
+               .tokens = tokens * side.records->planes,
+               .c = c_of(panel, offset)});
+      if (side.records->planes == 2) AddPlanes(c_of(panel, offset), tokens, panels * kPanelRows);
+    }
+  };
+  multiply(p.first, view, 0);
+  if (p.second.fn != nullptr) multiply(p.second, view2, p.c_bytes);
+  for (int64_t panel = begin; panel < end; panel += kTilePanels) {
+    const int64_t c_stride = panels_at(panel) * kPanelRows;
+    const int64_t row = panel * kPanelRows;
+    const int64_t n = std::min(c_stride, p.job.w->rows - row);
+    const float* c = c_of(panel, 0);
+    float* y = p.job.y + first * p.job.y_stride + row;
+    if (p.second.fn == nullptr) {
+      Finish(p.job.epilogue, c, c_stride, tokens, n, y, p.job.y_stride);
+      continue;
+    }
+    const float* c2 = c_of(panel, p.c_bytes);
+    for (int64_t t = 0; t < tokens; ++t) SiluMul(isa_, c + t * c_stride, c2 + t * c_stride, n, y + t * p.job.y_stride);
+  }
 }
 
 }  // namespace tenfold::kernels

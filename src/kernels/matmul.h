@@ -121,9 +121,9 @@ class MatmulPlan {
   void CutItems(int threads);
   void CountUnfinished();
   static RecordsView View(const Prepared& p, const Records& records, int64_t first, int64_t tokens, uint8_t* gathered);
-  // `panels` panels from `panel` on, times `tokens` tokens from the job's token `first` on.
-  void RunTile(const Prepared& p, int64_t panel, int panels, int64_t first, int64_t tokens, RecordsView view,
-               RecordsView view2, uint8_t* scratch) const;
+  // Panels [begin, end), at most run_tiles tiles, times `tokens` tokens from the job's token `first` on.
+  void RunTiles(const Prepared& p, int64_t begin, int64_t end, int64_t first, int64_t tokens, RecordsView view,
+                RecordsView view2, uint8_t* scratch) const;
   void QuantizeFinished(const Prepared& p, const Item& item) const;
 
   Isa isa_ = Isa::kScalar;

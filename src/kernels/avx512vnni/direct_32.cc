@@ -13,7 +13,6 @@ namespace {
 using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
 
 constexpr int kMaxGroup = 6;
-constexpr int64_t kPrefetchBytes = 4096;  // per panel: ahead of the reader
 
 // Where the parts of a panel lie. Of the block of columns [32 b, 32 b + 32): Quants(b); Scale(b, s) of its step s;
 // Offset128(b, s), the factor of the records' -128 * sum.
@@ -76,7 +75,7 @@ TENFOLD_INLINE void AddQuads(const uint8_t* const (&lines)[R], __m512i mask, con
     __m512i w[R];
     TENFOLD_UNROLL
     for (int r = 0; r < R; ++r) {
-      if (kAhead) Prefetch(lines[r] + quad * kLine + kPrefetchBytes);
+      if (kAhead && M > kStreamTokens) PrefetchWeights(lines[r] + quad * kLine + kStreamAhead);
       w[r] = _mm512_and_si512(mask, LoadLine(lines[r] + quad * kLine));
     }
     TENFOLD_UNROLL
@@ -133,14 +132,15 @@ TENFOLD_INLINE void AddStep(const Panel (&panels)[R], int64_t b, int64_t in, int
 }
 
 // `blocks` (1..8) blocks of 32 columns from block `first` (a multiple of 8) on, of R panels, times M tokens, added to
-// c [token][R][16].
+// c: [R][16] of each token, `stride` floats from one to the next.
 template <class Panel, int R, int M>
-void AddBlocks(const Panel (&panels)[R], int64_t first, int64_t blocks, const uint8_t* records, float* c) {
+void AddBlocks(const Panel (&panels)[R], int64_t first, int64_t blocks, const uint8_t* records, float* c,
+               int64_t stride) {
   __m512 acc[R][M];
   TENFOLD_UNROLL
   for (int r = 0; r < R; ++r) {
     TENFOLD_UNROLL
-    for (int m = 0; m < M; ++m) acc[r][m] = _mm512_load_ps(c + (m * R + r) * kRows);
+    for (int m = 0; m < M; ++m) acc[r][m] = _mm512_load_ps(c + m * stride + r * kRows);
   }
   for (int64_t in = 0; in < blocks; ++in) {
     AddStep<Panel, R, M>(panels, first + in, in, 0, records, acc);
@@ -149,18 +149,19 @@ void AddBlocks(const Panel (&panels)[R], int64_t first, int64_t blocks, const ui
   TENFOLD_UNROLL
   for (int r = 0; r < R; ++r) {
     TENFOLD_UNROLL
-    for (int m = 0; m < M; ++m) _mm512_store_ps(c + (m * R + r) * kRows, acc[r][m]);
+    for (int m = 0; m < M; ++m) _mm512_store_ps(c + m * stride + r * kRows, acc[r][m]);
   }
 }
 
+// R panels from a.w on; a.c as tile rows [a.panels][16], already zero.
 template <class Panel, int R>
 void Run(const TileArgs& a) {
-  using Fn = void (*)(const Panel(&)[R], int64_t, int64_t, const uint8_t*, float*);
+  using Fn = void (*)(const Panel(&)[R], int64_t, int64_t, const uint8_t*, float*, int64_t);
   static constexpr Fn kGroup[kMaxGroup] = {AddBlocks<Panel, R, 1>, AddBlocks<Panel, R, 2>, AddBlocks<Panel, R, 3>,
                                            AddBlocks<Panel, R, 4>, AddBlocks<Panel, R, 5>, AddBlocks<Panel, R, 6>};
   const int64_t blocks = a.cols / 32;
   const Groups groups = SplitTokens(a.tokens, kMaxGroup);
-  std::memset(a.c, 0, static_cast<size_t>(a.tokens) * R * kRows * sizeof(float));
+  const int64_t stride = a.panels * kRows;
   Panel panels[R];
   for (int r = 0; r < R; ++r) panels[r] = Panel::At(a.w + static_cast<size_t>(r) * a.panel_bytes, a.cols);
   for (int64_t b = 0; b < blocks; b += 8) {
@@ -168,16 +169,18 @@ void Run(const TileArgs& a) {
     float* c = a.c;
     for (int64_t g = 0; g < groups.count; ++g) {
       const int64_t tokens = groups.SizeOf(g);
-      kGroup[tokens - 1](panels, b, blocks - b < 8 ? blocks - b : 8, records, c);
+      kGroup[tokens - 1](panels, b, blocks - b < 8 ? blocks - b : 8, records, c, stride);
       records += tokens * kRecord8Bytes;
-      c += tokens * R * kRows;
+      c += tokens * stride;
     }
   }
 }
 
 template <class Panel>
 void RunEither(const TileArgs& a) {
-  return a.panels == 2 ? Run<Panel, 2>(a) : Run<Panel, 1>(a);
+  if (a.panels == 1 || a.tokens <= kStreamTokens) return OneByOne(a, Run<Panel, 1>);
+  ClearTile(a);
+  Run<Panel, 2>(a);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@ namespace {
 using namespace layout;  // NOLINT(google-build-using-namespace): a dozen constants of one purpose
 
 constexpr int kMaxGroup = 12;
-constexpr int64_t kPrefetchBytes = 4096;  // per panel: ahead of the reader
 
 struct Single {
   static constexpr int kBytes = 4;
@@ -25,22 +24,23 @@ struct BFloat {
   }
 };
 
-// `columns` (1..64) columns of R panels times M tokens, added to c [token][R][16]. w[r]: the first column's 16 weights.
+// `columns` (1..64) columns of R panels times M tokens, added to c: [R][16] of each token, `stride` floats from one to
+// the next. w[r]: the first column's 16 weights.
 template <class Element, int R, int M>
-void AddColumns(const uint8_t* const* w, int64_t columns, const uint8_t* records, float* c) {
+void AddColumns(const uint8_t* const* w, int64_t columns, const uint8_t* records, float* c, int64_t stride) {
   constexpr int kColumnBytes = kRows * Element::kBytes;
   __m512 acc[M][R];
   TENFOLD_UNROLL
   for (int m = 0; m < M; ++m) {
     TENFOLD_UNROLL
-    for (int r = 0; r < R; ++r) acc[m][r] = _mm512_load_ps(c + (m * R + r) * kRows);
+    for (int r = 0; r < R; ++r) acc[m][r] = _mm512_load_ps(c + m * stride + r * kRows);
   }
   for (int64_t k = 0; k < columns; ++k) {
     __m512 column[R];
     TENFOLD_UNROLL
     for (int r = 0; r < R; ++r) {
       const uint8_t* p = w[r] + k * kColumnBytes;
-      Prefetch(p + kPrefetchBytes);
+      if (M > kStreamTokens) PrefetchWeights(p + kStreamAhead);
       column[r] = Element::Load16(p);
     }
     TENFOLD_UNROLL
@@ -53,19 +53,20 @@ void AddColumns(const uint8_t* const* w, int64_t columns, const uint8_t* records
   TENFOLD_UNROLL
   for (int m = 0; m < M; ++m) {
     TENFOLD_UNROLL
-    for (int r = 0; r < R; ++r) _mm512_store_ps(c + (m * R + r) * kRows, acc[m][r]);
+    for (int r = 0; r < R; ++r) _mm512_store_ps(c + m * stride + r * kRows, acc[m][r]);
   }
 }
 
+// R panels from a.w on; a.c as tile rows [a.panels][16], already zero.
 template <class Element, int R>
 void Run(const TileArgs& a) {
-  using Fn = void (*)(const uint8_t* const*, int64_t, const uint8_t*, float*);
+  using Fn = void (*)(const uint8_t* const*, int64_t, const uint8_t*, float*, int64_t);
   static constexpr Fn kGroup[kMaxGroup] = {
       AddColumns<Element, R, 1>, AddColumns<Element, R, 2>,  AddColumns<Element, R, 3>,  AddColumns<Element, R, 4>,
       AddColumns<Element, R, 5>, AddColumns<Element, R, 6>,  AddColumns<Element, R, 7>,  AddColumns<Element, R, 8>,
       AddColumns<Element, R, 9>, AddColumns<Element, R, 10>, AddColumns<Element, R, 11>, AddColumns<Element, R, 12>};
   const Groups groups = SplitTokens(a.tokens, kMaxGroup);
-  std::memset(a.c, 0, static_cast<size_t>(a.tokens) * R * kRows * sizeof(float));
+  const int64_t stride = a.panels * kRows;
   for (int64_t k = 0; k < a.cols; k += kRecordFColumns) {
     const uint8_t* w[R];
     for (int r = 0; r < R; ++r) w[r] = a.w + static_cast<size_t>(r) * a.panel_bytes + k * kRows * Element::kBytes;
@@ -74,17 +75,24 @@ void Run(const TileArgs& a) {
     float* c = a.c;
     for (int64_t g = 0; g < groups.count; ++g) {
       const int64_t tokens = groups.SizeOf(g);
-      kGroup[tokens - 1](w, columns, records, c);
+      kGroup[tokens - 1](w, columns, records, c, stride);
       records += tokens * kRecordFBytes;
-      c += tokens * R * kRows;
+      c += tokens * stride;
     }
   }
 }
 
+template <class Element>
+void RunEither(const TileArgs& a) {
+  if (a.panels == 1 || a.tokens <= kStreamTokens) return OneByOne(a, Run<Element, 1>);
+  ClearTile(a);
+  Run<Element, 2>(a);
+}
+
 }  // namespace
 
-void DirectF32(const TileArgs& a) { return a.panels == 2 ? Run<Single, 2>(a) : Run<Single, 1>(a); }
-void DirectF16(const TileArgs& a) { return a.panels == 2 ? Run<Half, 2>(a) : Run<Half, 1>(a); }
-void DirectBF16(const TileArgs& a) { return a.panels == 2 ? Run<BFloat, 2>(a) : Run<BFloat, 1>(a); }
+void DirectF32(const TileArgs& a) { RunEither<Single>(a); }
+void DirectF16(const TileArgs& a) { RunEither<Half>(a); }
+void DirectBF16(const TileArgs& a) { RunEither<BFloat>(a); }
 
 }  // namespace tenfold::kernels::avx512vnni
