@@ -75,10 +75,11 @@ TENFOLD_INLINE __m512i Select(__m512i mask, __m512i a, __m512i b) {
 TENFOLD_INLINE void Prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 
 // How direct kernels stream weights. One or two tokens: one panel after the other, a single stream of rising addresses,
-// and no prefetch: the hardware's prefetcher reads such a stream at the full speed of a core, and software prefetches
-// beside it only take its buffers. More tokens: there is too little reading in flight while products are computed for
-// that, so lines are asked for kStreamAhead bytes early, into the second-level cache. (Into the first: each line waits
-// for memory in one of its 24 miss buffers, and a core gets no more than 24 lines a latency.)
+// and (K-quants, floats) no prefetch: the hardware's prefetcher reads such a stream at the full speed of a core as long
+// as the core sees far enough ahead, and software prefetches beside it only take its buffers. More tokens: there is too
+// little reading in flight while products are computed for that, so lines are asked for kStreamAhead bytes early, into
+// the second-level cache. (Into the first: each line waits for memory in one of its 24 miss buffers, and a core gets no
+// more than 24 lines a latency.)
 // Zen 4, GB/s of one core on a busy machine (a bare reader: 30), gemm_q4k, 1 / 2 / 4 / 8 tokens:
 //   pairs of panels, first level, 4.6 KB ahead    18 / 19 / 18 / 11
 //   pairs of panels, second level, 9 KB ahead     22 / 28 / 21 / 11.5
