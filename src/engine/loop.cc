@@ -237,6 +237,7 @@ StepStats Loop::RunStep(LoopCounters& counters) {
   const int64_t now_us = NowUs();
   const StepStats stats{
       .tokens = plan.tokens, .sequences = static_cast<int64_t>(plan.rows.size()), .duration_us = now_us - begin_us};
+  scheduler_.Observe(plan, static_cast<double>(stats.duration_us) * 1e-3);
   Account(plan, stats, counters);
   EmitAll(samples, counters, now_us);
   return stats;

@@ -60,7 +60,8 @@ void CostModel::Observe(const StepCost& cost, double ms) {
   const Vector x = Features(cost);
   const double wrong = std::min(1.0, std::abs(ms - slowness_ * Raw(x)) / ms);
   if (seen_ > 0) error_ += 0.05 * (wrong - error_);
-  largest_prompt_ = std::max(largest_prompt_, cost.prompt_tokens);
+  int64_t& largest = cost.decode_rows > 0 ? largest_mixed_ : largest_prompt_;
+  largest = std::max(largest, cost.prompt_tokens);
   ++seen_;
   if (seen_ > kWarmup) FollowSpeed(ms / Raw(x));
   Learn(x, ms / slowness_);
@@ -110,13 +111,14 @@ void CostModel::FollowSpeed(double ratio) {
 
 int64_t CostModel::PromptTokensWithin(double budget_ms, const StepCost& base, int64_t first_position,
                                       int64_t most) const {
-  const int64_t base_tokens = base.decode_rows + base.prompt_tokens;
+  // What was seen so far, doubled. Beside streams only what was seen there counts: steps of hundreds of tokens tell
+  // little of steps of ten.
   int64_t high = most;
-  if (largest_prompt_ > 0) {
-    high = std::min(high, std::max(2 * largest_prompt_, base_tokens));
-  } else if (base_tokens > 0) {
-    const double more = (budget_ms / PredictMs(base) - 1) * static_cast<double>(base_tokens);
-    return std::clamp(static_cast<int64_t>(std::clamp(more, 0.0, 1e9)), int64_t{0}, most);
+  if (base.decode_rows > 0) {
+    const double more = (budget_ms / PredictMs(base) - 1) * static_cast<double>(base.decode_rows + base.prompt_tokens);
+    high = std::min(high, std::max(2 * largest_mixed_, static_cast<int64_t>(std::clamp(more, 0.0, 1e9))));
+  } else if (largest_prompt_ > 0) {
+    high = std::min(high, 2 * largest_prompt_);
   }
   int64_t low = 0;  // the most that is known to do
   while (low < high) {

@@ -50,10 +50,10 @@ class CostModel {
   double PredictMs(const StepCost& cost) const;
 
   // The most prompt tokens beginning at `first_position` that can be added to `base` so that the step is predicted to
-  // take at most budget_ms; 0 when none can, `most` (>= 0) when all can. No more than twice as many as any step so far
-  // had: prices learnt from a few tokens say little about many. Where no prompt was seen yet, and base is not empty, a
-  // bound answers that holds for any machine: k times the tokens cannot take longer than k times the step, so
-  // (budget / predicted(base) - 1) times as many as base has.
+  // take at most budget_ms; 0 when none can, `most` (>= 0) when all can. Besides no more than twice as many as any such
+  // step so far had (with decode rows, or without), because prices learnt from a few tokens say little about many. The
+  // first prompt beside decode rows is bounded by what holds for any machine: k times the tokens cannot take longer
+  // than k times the step, so (budget / predicted(base) - 1) times as many as base has.
   int64_t PromptTokensWithin(double budget_ms, const StepCost& base, int64_t first_position, int64_t most) const;
 
   // The speed of the moment: predictions are multiplied by it; 1 is as usual, 2 half as fast.
@@ -81,7 +81,8 @@ class CostModel {
   double slowness_ = 1;
   double error_ = 0.1;
   int64_t seen_ = 0;
-  int64_t largest_prompt_ = 0;  // tokens
+  int64_t largest_prompt_ = 0;  // tokens of a step without decode rows
+  int64_t largest_mixed_ = 0;   // prompt tokens of a step with some
 };
 
 }  // namespace tenfold::sched

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "base/check.h"
+#include "sched/prompt_shares.h"
 
 namespace tenfold::sched {
 namespace {
@@ -62,19 +63,25 @@ class Replayer {
     cost->prompt_context_reads += tokens * (context + tokens / 2);
   }
 
-  // The prompts' part of each of the next steps, oldest first as the scheduler does.
+  // The prompts' part of each of the next steps, shared as the scheduler does.
   void SharePrompts(int64_t answers, int64_t* steps) {
     int64_t budget = service_.max_step_tokens - answers;
     if (answers > 0) budget = std::min(budget, service_.prompt_tokens_beside_answers);
     budget = std::max<int64_t>(budget, 1);
+    std::vector<PromptDemand> demands;
+    for (const size_t i : active_) {
+      const int64_t left = std::max<int64_t>(0, work_[i].prompt_left);
+      if (left > 0) demands.push_back({left, left});
+    }
+    const std::vector<int64_t> shares = SharePromptTokens(demands, budget);
     share_.assign(active_.size(), 0);
-    for (size_t a = 0; a < active_.size() && budget > 0; ++a) {
+    size_t next = 0;
+    for (size_t a = 0; a < active_.size(); ++a) {
       const int64_t left = work_[active_[a]].prompt_left;
       if (left <= 0) continue;
-      share_[a] = std::min(left, budget);
-      budget -= share_[a];
+      share_[a] = shares[next++];
       // A prompt that shares its step with the next one ends in it; a long one takes whole steps until its last.
-      *steps = std::min(*steps, std::max<int64_t>(1, left / share_[a]));
+      if (share_[a] > 0) *steps = std::min(*steps, std::max<int64_t>(1, left / share_[a]));
     }
   }
 

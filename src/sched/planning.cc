@@ -2,11 +2,18 @@
 // young end). Preemption drops pages and computes again later instead of copying them elsewhere: on a CPU the pages
 // already are in the memory they would be copied to, and those that nobody needs before stay in the cache.
 #include <algorithm>
-#include <set>
+#include <map>
 
+#include "sched/prompt_shares.h"
 #include "sched/scheduler.h"
 
 namespace tenfold::sched {
+namespace {
+
+// However tight the time is: fewer would hardly be cheaper, and a prompt must get on even where predictions are wrong.
+constexpr int64_t kLeastPromptTokens = 4;
+
+}  // namespace
 
 StepPlan Scheduler::Plan() {
   Admit();
@@ -73,7 +80,7 @@ void Scheduler::ShareBudget() {
     Adopt(*s);
     if (s->pending() > 0 && !IsStuck(*s)) eager.push_back(s);
   }
-  int64_t budget = limits_.max_step_tokens;
+  const int64_t budget = limits_.max_step_tokens;
   if (static_cast<int64_t>(eager.size()) > budget) {
     // Too many for one token each: those who have waited longest take a turn.
     std::stable_sort(eager.begin(), eager.end(),
@@ -82,34 +89,55 @@ void Scheduler::ShareBudget() {
     for (Sequence* s : eager) Give(*s, 1);
     return;
   }
+  StepCost streams;
+  int64_t deepest = 0;
   std::vector<Sequence*> prompts;
   for (Sequence* s : eager) {
     if (s->pending() > 1) {
       prompts.push_back(s);
+      deepest = std::max(deepest, s->computed);
     } else {
       Give(*s, 1);
-      --budget;
+      streams.AddRow(s->computed, 1);
     }
   }
-  SharePrompts(prompts, budget);
+  if (!prompts.empty()) SharePrompts(prompts, PromptTokensBeside(streams, deepest));
 }
 
-// Oldest first. There is one token for each prompt at least, so the oldest always advances, and as the first it never
-// waits for another to fill its page.
+int64_t Scheduler::PromptTokensBeside(const StepCost& streams, int64_t first_position) const {
+  const int64_t most = limits_.max_step_tokens - streams.decode_rows;
+  if (cost_model_.observations() == 0) return most;
+  const double budget_ms = streams.decode_rows == 0 ? limits_.prompt_step_ms
+                                                    : std::max(limits_.mixed_floor_ms,
+                                                               limits_.mixed_slowdown * cost_model_.PredictMs(streams));
+  const int64_t within = cost_model_.PromptTokensWithin(budget_ms, streams, first_position, most);
+  return std::min(most, std::max(within, kLeastPromptTokens));
+}
+
+// The oldest comes first, so it never waits for another to fill its page. Who waits lends its rank: if it is nearer to
+// its first token than the one that fills the page, that one is served as if it were as near.
 void Scheduler::SharePrompts(std::span<Sequence* const> prompts, int64_t budget) {
   int64_t scored_budget = limits_.max_scored_tokens;
-  std::set<kv::PrefixKey> led;  // pages that somebody in this step is filling
+  std::map<kv::PrefixKey, size_t> led;  // pages that somebody in this step is filling: whose demand
+  std::vector<Sequence*> makers;
+  std::vector<PromptDemand> demands;
   for (Sequence* s : prompts) {
     if (Leads(*s)) {
-      const bool first = led.insert(KeyOf(*s, s->page())).second;
-      if (!first && MayAdopt(*s, s->page())) continue;
+      const auto [leader, is_new] = led.emplace(KeyOf(*s, s->page()), demands.size());
+      if (!is_new && MayAdopt(*s, s->page())) {
+        int64_t& rank = demands[leader->second].rank;
+        rank = std::min(rank, s->pending());
+        continue;
+      }
     }
     const bool scores = s->logits_next() + 1 < s->known();
-    const int64_t share = std::min({s->pending(), budget, scores ? scored_budget : budget});
-    if (scores) scored_budget -= share;
-    Give(*s, share);
-    budget -= share;
+    const int64_t tokens = scores ? std::min(s->pending(), scored_budget) : s->pending();
+    if (scores) scored_budget -= tokens;
+    makers.push_back(s);
+    demands.push_back({tokens, s->pending()});
   }
+  const std::vector<int64_t> shares = SharePromptTokens(demands, budget);
+  for (size_t i = 0; i < makers.size(); ++i) Give(*makers[i], shares[i]);
 }
 
 void Scheduler::TakePages(StepPlan& plan) {

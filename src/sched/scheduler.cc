@@ -61,6 +61,12 @@ void Scheduler::Commit(const StepPlan& plan) {
   }
 }
 
+void Scheduler::Observe(const StepPlan& plan, double ms) {
+  StepCost cost;
+  for (const PlanRow& row : plan.rows) cost.AddRow(row.first_position, row.count);
+  cost_model_.Observe(cost, ms);
+}
+
 void Scheduler::AppendToken(SeqId seq, int32_t token) {
   Sequence& s = Find(seq);
   TENFOLD_CHECK(s.awaits_token, "a token was appended to a sequence that has not reached its last known one");

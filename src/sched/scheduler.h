@@ -9,11 +9,15 @@
 // together. It loses nothing by waiting, because what it needs is being computed. Positions whose logits are wanted are
 // always computed: the last known one, and all of a prompt that is scored.
 //
-// Everything is first come, first served: the running sequences are always older than the waiting ones, the youngest
-// pays when pages run out, and the oldest is never refused a page. So the oldest always advances, every sequence
-// becomes the oldest in the end, and nobody starves whatever arrives behind them. Measured in steps: with R =
-// ceil(max_running / max_step_tokens), a sequence is finished after at most R * (sum of prompt + answer tokens of
-// itself and of all that were there before it) steps, however small the pool.
+// How long a step takes it learns from Observe (cost_model.h), so that a prompt slows running streams down by a bounded
+// factor instead of stopping them, and an arrival need not wait for a long step to end.
+//
+// Service is first come, first served, but for the part of a step's prompt tokens that goes to short prompts: the
+// running sequences are always older than the waiting ones, the youngest pays when pages run out, the oldest is never
+// refused a page, and the oldest prompt gets half. So the oldest always advances, every sequence becomes the oldest in
+// the end, and nobody starves whatever arrives behind them. Measured in steps: with R = ceil(max_running /
+// max_step_tokens), a sequence is finished after at most R * (sum of prompt + answer tokens of itself and of all that
+// were there before it) steps, however small the pool.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +30,7 @@
 #include <vector>
 
 #include "kv/page_cache.h"
+#include "sched/cost_model.h"
 #include "sched/step_plan.h"
 
 namespace tenfold::sched {
@@ -37,8 +42,12 @@ struct Limits {
   // Prompt tokens per step whose logits are wanted, >= 1: each takes a row of vocabulary size, which a whole step's
   // tokens would make too large.
   int64_t max_scored_tokens = 64;
-  bool prefix_cache = true;  // full pages are shared and kept; false: as if every request said !uses_cache
-  uint64_t key_seed = 0;     // of the prefix keys: a secret of the process, where clients are not trusted
+  // Time, once Observe has told how long steps take; before that only tokens count.
+  double mixed_slowdown = 2.5;   // a step may take so many times what its streams alone would, for the prompts' sake,
+  double mixed_floor_ms = 40;    // or this: a pause that nobody who reads along can see
+  double prompt_step_ms = 2000;  // a step without streams: how long an arrival or a cancellation may have to wait
+  bool prefix_cache = true;      // full pages are shared and kept; false: as if every request said !uses_cache
+  uint64_t key_seed = 0;         // of the prefix keys: a secret of the process, where clients are not trusted
 };
 
 // What a sequence brings. All of it is copied.
@@ -70,16 +79,18 @@ class Scheduler {
   Admission Add(SeqId seq, const Arrival& arrival);
   // Forgets a sequence in any state and frees its pages: finished and cancelled alike. Must exist.
   void Remove(SeqId seq);
-  // The next step. Running sequences with one token to compute come first, so that no prompt delays them by more than
-  // the rest of the step's budget; the remaining budget goes to prompt chunks, oldest first. With more sequences to
-  // advance than the budget has tokens, they take turns, one token each.
-  // When pages run out, pages that nobody holds are evicted, then the youngest running sequence is preempted: it lets
-  // go of its pages and waits at the head of the queue; what is not evicted until its turn it need not compute again.
-  // The youngest itself never preempts; short of pages it keeps its own and computes what fits in them. rows is empty
-  // only if there is no sequence at all, or the oldest one waits for its AppendToken or Remove.
+  // The next step. Running sequences with one token to compute come first: streams. Prompts get as many tokens as the
+  // step's time allows (PromptTokensBeside), shared so that short ones are not stuck behind long ones and the oldest
+  // gets half (prompt_shares.h). With more sequences to advance than the budget has tokens, they take turns, one token
+  // each. When pages run out, pages that nobody holds are evicted, then the youngest running sequence is preempted: it
+  // lets go of its pages and waits at the head of the queue; what is not evicted until its turn it need not compute
+  // again. The youngest itself never preempts; short of pages it keeps its own and computes what fits in them. rows is
+  // empty only if there is no sequence at all, or the oldest one waits for its AppendToken or Remove.
   StepPlan Plan();
   // The planned rows have been computed. Rows of sequences removed since are ignored.
   void Commit(const StepPlan& plan);
+  // The committed plan's step took so long. Optional; what it tells is used from the next Plan on.
+  void Observe(const StepPlan& plan, double ms);
   // A token was sampled for the sequence and is known from here on. Needs a committed row that reached the last known
   // token, once per such row, and no more than max_new tokens in all.
   void AppendToken(SeqId seq, int32_t token);
@@ -87,6 +98,11 @@ class Scheduler {
   // (speculation, retry); known tokens stay and are computed again, or found again in the cache. Needs 0 <= tokens <=
   // computed, and no plan that is not committed yet.
   void Truncate(SeqId seq, int64_t tokens);
+
+  // How many prompt tokens a step with these streams has room for, the first of them at first_position: so many that
+  // the step is predicted to stay within its time, at most what max_step_tokens leaves, and never less than 4 of those.
+  int64_t PromptTokensBeside(const StepCost& streams, int64_t first_position) const;
+  const CostModel& cost_model() const { return cost_model_; }
 
   SequenceView View(SeqId seq) const;  // must exist; spans are valid until the next non-const call
   bool empty() const { return sequences_.empty(); }
@@ -149,6 +165,7 @@ class Scheduler {
 
   Limits limits_;
   kv::PageCache pages_;
+  CostModel cost_model_;
   std::map<SeqId, Sequence> sequences_;  // owns them; the lists below point into it
   std::vector<Sequence*> running_;       // oldest first
   std::deque<Sequence*> waiting_;        // oldest first, all younger than the running ones

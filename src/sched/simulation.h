@@ -104,6 +104,7 @@ class Simulation {
     if (std::string wrong = Compute(plan); !wrong.empty()) return wrong;
     if (std::string wrong = Check(); !wrong.empty()) return wrong;
     scheduler_.Commit(plan);
+    scheduler_.Observe(plan, 5.0 + 3.0 * static_cast<double>(plan.tokens));
     for (const PlanRow& row : plan.rows) Finish(row, stop);
     for (auto& [id, shadow] : shadows_) {
       if (--shadow.steps_left < 0) return fmt::format("sequence {} is not finished within its bound of steps", id);
@@ -157,6 +158,24 @@ class Simulation {
       ++preemptions_;
     }
     return "";
+  }
+
+  // The oldest prompt gets half of what prompts get, unless it wants less, or its logits or the pages are short.
+  std::string CheckOldestPrompt(const StepPlan& plan) const {
+    int64_t prompts = 0;
+    const PlanRow* oldest = nullptr;
+    for (const PlanRow& row : plan.rows) {
+      const Shadow& s = shadows_.at(row.seq);
+      if (s.known() - s.computed == 1) continue;
+      prompts += row.count;
+      if (oldest == nullptr || row.seq < oldest->seq) oldest = &row;
+    }
+    if (oldest == nullptr || Turns() > 1) return "";
+    const Shadow& s = shadows_.at(oldest->seq);
+    const bool last = scheduler_.pages().available() == 0;
+    if (s.visit.scores_prompt || last || oldest->count == s.known() - s.computed || 2 * oldest->count >= prompts)
+      return "";
+    return fmt::format("the oldest prompt, {}, got {} of {} tokens", oldest->seq, oldest->count, prompts);
   }
 
   // What planning found in the cache: whole pages, none of whose logits are wanted.
@@ -244,6 +263,7 @@ class Simulation {
     if (total != plan.tokens || total > limits_.max_step_tokens) return fmt::format("{} tokens in the step", total);
     if (scored_total > limits_.max_scored_tokens) return fmt::format("{} scored tokens in the step", scored_total);
     if (!oldest_seen && Turns() == 1 && !shadows_.empty()) return "the oldest sequence did not advance";
+    if (std::string wrong = CheckOldestPrompt(plan); !wrong.empty()) return wrong;
     computed_tokens_ += total;
     return "";
   }
