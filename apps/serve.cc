@@ -142,6 +142,8 @@ Result<server::Config> ServerConfig(const config::Settings& s, const engine::Opt
   config.drain_us = s.drain_seconds * 1'000'000;
   config.request_us = s.request_seconds * 1'000'000;
   config.connection = LimitsOf(s);
+  config.slo_us = s.slo_seconds * 1'000'000;
+  config.max_requests = static_cast<size_t>(s.max_requests);
   config.stuck_us = s.stuck_seconds * 1'000'000;
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);

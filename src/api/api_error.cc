@@ -97,6 +97,27 @@ ApiError DeadlineExceeded(int64_t limit_s, int retry_after_s) {
   return error;
 }
 
+ApiError DeadlineNotMet(double deadline_s, double predicted_s, int retry_after_s) {
+  ApiError error =
+      Make(503, "service_unavailable_error",
+           fmt::format("The answer is predicted to take {:.1f} s, longer than the deadline of {:.1f} s; {}",
+                       predicted_s, deadline_s,
+                       retry_after_s < 0 ? "that is so on an idle machine too: ask for fewer tokens or allow "
+                                           "more time."
+                                         : "the server is busy, ask again later."),
+           "", "deadline_not_met");
+  error.retry_after_s = retry_after_s;
+  error.predicted_s = predicted_s;
+  error.should_retry = retry_after_s >= 0;
+  return error;
+}
+
+ApiError DeadlineMissed(double deadline_s) {
+  return Make(504, "service_unavailable_error",
+              fmt::format("The answer was not complete within its deadline of {:.1f} s.", deadline_s), "",
+              "deadline_exceeded");
+}
+
 ApiError ContextExceeded(int64_t n_prompt_tokens, int64_t max_new_tokens, int64_t n_ctx) {
   ApiError error = Make(
       400, "exceed_context_size_error",
@@ -120,6 +141,7 @@ std::string ErrorBody(const ApiError& error) {
   w.Key("param").StringOrNull(error.param).Key("code").StringOrNull(error.code);
   if (!error.request_id.empty()) w.Key("request_id").String(error.request_id);
   if (error.n_ctx >= 0) w.Key("n_prompt_tokens").Int(error.n_prompt_tokens).Key("n_ctx").Int(error.n_ctx);
+  if (error.predicted_s >= 0) w.Key("predicted_seconds").Double(error.predicted_s);
   w.EndObject().EndObject();
   return std::move(w).Take();
 }

@@ -24,6 +24,8 @@ struct ApiError {
   std::string request_id{};      // of the request that failed, where it is known: what to look for in the log
   int64_t n_prompt_tokens = -1;  // both >= 0 in exceed_context_size_error only
   int64_t n_ctx = -1;
+  double predicted_s = -1;   // >= 0: in how many seconds the whole answer would have been there
+  bool should_retry = true;  // false: the same request would be refused again; clients are told so
 };
 
 // A value, or the error that the client gets. Like Result<T>, with more to say. Any thread; move freely.
@@ -58,6 +60,10 @@ ApiError BodyTooLarge(uint64_t limit_bytes);                    // 413
 ApiError Unavailable(std::string message, int retry_after_s);   // 503 service_unavailable_error
 ApiError Overloaded(std::string message, int retry_after_s);    // 503, code server_is_overloaded
 ApiError DeadlineExceeded(int64_t limit_s, int retry_after_s);  // 503, code deadline_exceeded
+// 503, code deadline_not_met: the answer would be late. retry_after_s < 0: asking again would not help.
+ApiError DeadlineNotMet(double deadline_s, double predicted_s, int retry_after_s);
+// 504, code deadline_exceeded: it was late after all.
+ApiError DeadlineMissed(double deadline_s);
 // 400 exceed_context_size_error: prompt + answer do not fit n_ctx.
 ApiError ContextExceeded(int64_t n_prompt_tokens, int64_t max_new_tokens, int64_t n_ctx);
 

@@ -17,6 +17,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr int64_t kMaxTokensLimit = 1 << 30;
+constexpr int64_t kMaxDeadlineMs = 24LL * 3600 * 1000;
 
 std::string Text(const json::value& value) { return {value.get_string().data(), value.get_string().size()}; }
 
@@ -95,6 +96,12 @@ void ReadCaching(FieldReader& reader, GenerationOptions* out) {
   out->cache_salt = Text(*salt);
 }
 
+// OpenAI's old name for who asks, and its new one.
+void ReadUser(FieldReader& reader, std::string* out) {
+  reader.String("safety_identifier", out);
+  reader.String("user", out);
+}
+
 void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
   reader.String("model", &out->model);
   ReadSamplingFields(reader, out);
@@ -105,6 +112,10 @@ void ReadShared(FieldReader& reader, Route route, GenerationOptions* out) {
   ReadMaxTokens(reader, out);
   reader.Bool("stream", &out->stream);
   ReadStreamOptions(reader, out);
+  std::optional<int64_t> deadline_ms;
+  reader.Integer("deadline_ms", 1, kMaxDeadlineMs, &deadline_ms);
+  out->deadline_ms = deadline_ms.value_or(-1);
+  ReadUser(reader, &out->user);
   ReadOutputFormat(reader, &out->format);
   TakeNeutralFields(reader, route);
 }

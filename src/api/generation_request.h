@@ -51,6 +51,8 @@ struct GenerationOptions {
   bool ignore_eos = false;
   bool cache_prompt = true;  // may take its prompt's beginning from the prefix cache and leave its own there
   std::string cache_salt;    // shares that only with requests of the same salt
+  int64_t deadline_ms = -1;  // the whole answer is wanted so long after the request came; < 0: as the server says
+  std::string user{};        // whose share of the machine it is, where API keys do not say; "" for the address
   bool stream = false;
   bool include_usage = false;
   OutputFormat format{};

@@ -56,8 +56,8 @@ struct NeutralField {
   std::string_view accepted;  // for the refusal
 };
 
-// In both routes. `user`, `metadata`, `safety_identifier` and `prompt_cache_key` only label a request; a label that
-// nobody reads changes no answer. What steers speculation is a permission, no demand. The other
+// In both routes. `metadata` and `prompt_cache_key` only label a request; a label that nobody reads changes no answer.
+// What steers speculation is a permission, no demand. The other
 // parameters of a sampler that is off (dry_base beside dry_multiplier 0) have nothing to act on: any number will do.
 constexpr NeutralField kBoth[] = {
     {"mirostat", IsZero, "0"},
@@ -124,8 +124,6 @@ constexpr NeutralField kBoth[] = {
     {"structured_outputs", IsNothing, "null"},
     {"kv_transfer_params", IsEmpty, "{}"},
     {"vllm_xargs", IsEmpty, "{}"},
-    {"user", IsString, "a string"},
-    {"safety_identifier", IsString, "a string"},
     {"prompt_cache_key", IsString, "a string"},
     {"prompt_cache_retention", IsString, "a string"},
     {"metadata", IsStringMap, "an object of strings"},

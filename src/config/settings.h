@@ -33,6 +33,8 @@ struct Settings {
   // Server
   std::string host = "127.0.0.1";
   int64_t port = 8080;
+  int64_t max_requests = 1024;  // that wait or run
+  int64_t slo_seconds = 0;      // deadline of requests that name none; 0: none
   int64_t drain_seconds = 30;
   int64_t stuck_seconds = 60;
   std::string tls_cert;  // PEM files

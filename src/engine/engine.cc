@@ -91,6 +91,7 @@ struct Engine::Impl {
   std::unique_ptr<platform::ThreadPool> pool;  // loop thread only
   std::unique_ptr<Loop> loop;                  // loop thread only
   LoopCounters counters;                       // loop thread only
+  AdmissionDesk desk;
   std::thread thread;
 
   void Run();
@@ -177,7 +178,7 @@ void Engine::Impl::Load() {
   const std::shared_ptr<const ModelInfo> loaded_info = loaded->info;
   Optimization optimization = loaded->optimization;
   optimization.placement = placement;
-  loop = std::make_unique<Loop>(options, std::move(loaded).value(), *pool);
+  loop = std::make_unique<Loop>(options, std::move(loaded).value(), *pool, desk);
   Publish();
   {
     const std::lock_guard lock(mutex);
@@ -245,6 +246,7 @@ void Engine::Impl::Unload() {
   const bool was_loaded = loop != nullptr;
   if (loop) loop->FinishAll(FinishReason::kFailed, {ErrorCode::kUnavailable, "the model was unloaded"});
   loop.reset();
+  desk.Close();
   Publish();
   {
     const std::lock_guard lock(mutex);
@@ -275,7 +277,9 @@ void Engine::Impl::TakeCommands() {
       counters.cancelled += static_cast<uint64_t>(before - loop->scheduler().running() - loop->scheduler().waiting());
     }
   }
-  if (!commands.empty()) Publish();
+  if (commands.empty()) return;
+  if (loop) loop->PublishBacklog();
+  Publish();
 }
 
 void Engine::Impl::RunStep() {
@@ -429,11 +433,23 @@ Result<RequestId> Engine::Submit(Request request) {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->info != info || impl_->stopping) return Error{ErrorCode::kUnavailable, "the model is not loaded"};
     id = command.id = impl_->next_id++;
+    const Request& submitted = *command.submitted;
+    const auto prompt_tokens = static_cast<int64_t>(submitted.prompt.size());
+    impl_->desk.Submitted(
+        {.id = id,
+         .tenant = submitted.tenant,
+         .computed = 0,
+         .known = prompt_tokens,
+         .generated = 0,
+         .limit = submitted.max_new_tokens < 0 ? info->max_context - prompt_tokens : submitted.max_new_tokens,
+         .deadline_us = submitted.deadline_us});
     impl_->Post(std::move(command));
   }
   impl_->wake.notify_all();
   return id;
 }
+
+Prediction Engine::Predict(const Demand& demand) { return impl_->desk.Decide(demand, NowUs()); }
 
 void Engine::Cancel(RequestId id) {
   {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/admission_desk.h"
 #include "grammar/grammar.h"
 #include "kernels/kv_format.h"
 #include "platform/placement.h"
@@ -147,10 +148,13 @@ struct Request {
   std::vector<tokenizer::TokenId> prompt;  // not empty; every id in the vocabulary
   int64_t max_new_tokens = -1;             // < 0: what the context leaves; 0: nothing is drawn
   sampling::Params sampling;
-  bool ignore_eos = false;   // end-of-generation tokens are never drawn
-  bool cache_prompt = true;  // takes pages from the prefix cache and leaves its own there
-  std::string cache_salt{};  // shares pages only with requests of the same salt
-  int32_t n_top = -1;        // < 0: no log-probabilities; else 0..100
+  bool ignore_eos = false;    // end-of-generation tokens are never drawn
+  bool cache_prompt = true;   // takes pages from the prefix cache and leaves its own there
+  std::string cache_salt{};   // shares pages only with requests of the same salt
+  int32_t n_top = -1;         // < 0: no log-probabilities; else 0..100
+  uint64_t tenant = 0;        // whose share of the machine it takes
+  int64_t deadline_us = -1;   // by which it should be done, by NowUs(), for the predictions of others; < 0: none
+  int64_t predicted_us = -1;  // what Predict said, to learn from; < 0: nothing
   // What the answer must match; null: anything. For this model's vocabulary. The request stops where only the end is
   // left. With trigger tokens the grammar begins behind the first of them that is drawn, and all before is free.
   std::shared_ptr<const grammar::Grammar> grammar;
@@ -194,6 +198,8 @@ class Engine {
   // prompt, an id outside the vocabulary, prompt + max_new_tokens beyond max_context: the message has both numbers).
   // What passes fits the KV pool, which is never loaded with less than one full context.
   Result<RequestId> Submit(Request request);
+  // When such a request would be done, and whether before its deadline. Nothing is queued. Some tens of microseconds.
+  Prediction Predict(const Demand& demand);
   // The request's work stops within one step; on_finish(kCancelled) follows unless it has finished. Unknown ids are
   // ignored: a request may finish while its client hangs up.
   void Cancel(RequestId id);

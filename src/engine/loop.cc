@@ -29,10 +29,18 @@ Error GrammarError(const Error& error) {
 
 }  // namespace
 
-Loop::Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& pool)
-    : loaded_(std::move(loaded)), pool_(pool), scheduler_(SchedulerLimits(options, loaded_), loaded_.kv_pages) {}
+Loop::Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& pool, AdmissionDesk& desk)
+    : loaded_(std::move(loaded)),
+      pool_(pool),
+      scheduler_(SchedulerLimits(options, loaded_), loaded_.kv_pages),
+      desk_(desk) {
+  desk_.Open({.max_running = options.max_running,
+              .max_step_tokens = options.max_step_tokens,
+              .prompt_tokens_beside_answers = options.max_step_tokens});
+}
 
 void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
+  last_taken_ = id;
   Sequence s{.request = std::move(request), .tokens = {}, .sampler = sampling::Sampler({})};
   s.tokens = std::move(s.request.prompt);
   s.prompt_tokens = static_cast<int64_t>(s.tokens.size());
@@ -54,7 +62,8 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
                           .max_new_tokens = max_new_tokens,
                           .scores_prompt = added.score_prompt,
                           .uses_cache = added.cache_prompt,
-                          .cache_salt = added.cache_salt}) == sched::Admission::kNeverFits) {
+                          .cache_salt = added.cache_salt,
+                          .tenant = added.tenant}) == sched::Admission::kNeverFits) {
     Finish finish{.reason = FinishReason::kFailed,
                   .error = {ErrorCode::kInvalidArgument,  // for good: asking again would not help
                             fmt::format("the request needs {} tokens of KV memory, more than the whole pool holds",
@@ -89,7 +98,38 @@ void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason
   finish.timings.prompt_tokens = sequence.prompt_tokens;
   finish.timings.cached_tokens = sequence.cached_tokens;
   finish.timings.generated_tokens = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
+  if (reason == FinishReason::kStop || reason == FinishReason::kLength) {
+    desk_.Ended({.predicted_us = sequence.request.predicted_us,
+                 .actual_us = now - sequence.submitted_us,
+                 .prompt_tokens = sequence.prompt_tokens,
+                 .cached_tokens = sequence.cached_tokens,
+                 .generated = finish.timings.generated_tokens,
+                 .cut = reason == FinishReason::kLength});
+  }
   sequence.request.on_finish(std::move(finish));
+}
+
+AdmissionDesk::Entry Loop::EntryOf(sched::SeqId seq) const {
+  const Sequence& s = sequences_.at(seq);
+  const sched::SequenceView view = scheduler_.View(seq);
+  return {.id = seq,
+          .tenant = s.request.tenant,
+          .computed = view.computed_tokens,
+          .known = view.known_tokens,
+          .generated = view.known_tokens - s.prompt_tokens,
+          .limit = s.max_new_tokens,
+          .deadline_us = s.request.deadline_us};
+}
+
+void Loop::PublishBacklog() {
+  std::vector<AdmissionDesk::Entry> running;
+  std::vector<AdmissionDesk::Entry> waiting;
+  for (const sched::SeqId seq : scheduler_.Running()) running.push_back(EntryOf(seq));
+  for (const sched::SeqId seq : scheduler_.Waiting().Order(0)) waiting.push_back(EntryOf(seq));
+  sched::StepCost streams;
+  for (const AdmissionDesk::Entry& entry : running) streams.AddRow(entry.computed, 1);
+  desk_.Publish(std::move(running), std::move(waiting), scheduler_.Waiting(), scheduler_.cost_model(),
+                scheduler_.PromptTokensBeside(streams, 0), last_taken_);
 }
 
 void Loop::Forward(const sched::StepPlan& plan) {
@@ -240,6 +280,7 @@ StepStats Loop::RunStep(LoopCounters& counters) {
   scheduler_.Observe(plan, static_cast<double>(stats.duration_us) * 1e-3);
   Account(plan, stats, counters);
   EmitAll(samples, counters, now_us);
+  PublishBacklog();
   return stats;
 }
 

@@ -34,7 +34,8 @@ struct LoopCounters {
 // Not thread safe: lives on the loop thread.
 class Loop {
  public:
-  Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& pool);
+  // desk: is told who is there and what steps cost; outlives the loop.
+  Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& pool, AdmissionDesk& desk);
 
   // The request has been validated by Engine::Submit; one that can never fit the page pool finishes at once with
   // kFailed.
@@ -44,6 +45,8 @@ class Loop {
   void FinishAll(FinishReason reason, const Error& error);
   bool empty() const { return scheduler_.empty(); }
 
+  // Tells the desk who is there; after each step the loop does so itself. last_taken: the newest id it was given.
+  void PublishBacklog();
   // One step. Needs !empty().
   StepStats RunStep(LoopCounters& counters);
 
@@ -73,6 +76,7 @@ class Loop {
     int64_t last_token_us = -1;
   };
 
+  AdmissionDesk::Entry EntryOf(sched::SeqId seq) const;
   void Forward(const sched::StepPlan& plan);
   Result<sampling::Sample> Evaluate(int64_t logits_row);
   static Result<sampling::Sample> DrawOne(Sequence& sequence, std::span<const float> logits);
@@ -85,6 +89,8 @@ class Loop {
   LoadedModel loaded_;
   platform::ThreadPool& pool_;
   sched::Scheduler scheduler_;
+  AdmissionDesk& desk_;
+  RequestId last_taken_ = 0;
   std::map<sched::SeqId, Sequence> sequences_;
   std::vector<model::StepRow> rows_;  // reused between steps
   std::vector<LogitsRow> wanted_;     // the logits of this step, in row order

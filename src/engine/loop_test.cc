@@ -34,7 +34,7 @@ class LoopTest : public ::testing::Test {
     options.model_path = model_.path();
     auto loaded = LoadModel(options, pool_, [](std::string_view, double) { return true; });
     EXPECT_TRUE(loaded.ok()) << loaded.error().message;
-    return std::make_unique<Loop>(options, std::move(loaded).value(), pool_);
+    return std::make_unique<Loop>(options, std::move(loaded).value(), pool_, desk_);
   }
 
   void Add(Loop& loop, RequestId id, std::vector<tokenizer::TokenId> prompt, int64_t max_new,
@@ -66,6 +66,7 @@ class LoopTest : public ::testing::Test {
 
   TempModel model_;
   platform::ThreadPool pool_;
+  AdmissionDesk desk_;
   LoopCounters counters_;
   std::map<RequestId, Seen> seen_;
 };

@@ -62,7 +62,8 @@ class AdmissionControl {
   Verdict Decide(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms);
   // An admitted request ended by itself after `actual_ms`; `predicted_ms` is what its verdict said.
   void Observe(double predicted_ms, double actual_ms);
-  // Mixed steps' budget may change as the cost model learns.
+
+  // Mixed steps' budget changes as the cost model learns.
   void SetService(const Service& service) { service_ = service; }
 
   double correction() const { return correction_; }

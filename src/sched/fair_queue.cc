@@ -106,6 +106,11 @@ int64_t FairQueue::served(TenantId tenant) const {
   return found == tenants_.end() ? 0 : found->second.served;
 }
 
+double FairQueue::work(TenantId tenant) const {
+  const auto found = tenants_.find(tenant);
+  return found == tenants_.end() ? 0 : found->second.work;
+}
+
 std::vector<SeqId> FairQueue::Order(double work) const {
   FairQueue copy = *this;
   std::vector<SeqId> order;

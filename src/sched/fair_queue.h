@@ -47,6 +47,8 @@ class FairQueue {
   // Of the tenant's requests.
   int64_t waiting(TenantId tenant) const;
   int64_t served(TenantId tenant) const;
+  // Its counter; 0 for one that is not remembered.
+  double work(TenantId tenant) const;
   // Tenants that are remembered: with a request waiting or served, or with more work than the least of those.
   int64_t tenants() const { return static_cast<int64_t>(tenants_.size()); }
   // All that wait, in the order in which they would be served if each cost `work`.

@@ -1,26 +1,30 @@
 // Scheduler::CheckIntegrity: the invariants of the scheduler, each with a sentence for when it is broken.
 #include <fmt/format.h>
 
+#include <map>
+
 #include "sched/scheduler.h"
 
 namespace tenfold::sched {
 
 std::string Scheduler::CheckIntegrity() const {
   if (std::string wrong = pages_.CheckIntegrity(); !wrong.empty()) return wrong;
-  if (running_.size() + waiting_.size() != sequences_.size()) {
-    return fmt::format("{} running and {} waiting, but {} sequences", running_.size(), waiting_.size(),
-                       sequences_.size());
+  if (std::string wrong = waiting_.CheckIntegrity(); !wrong.empty()) return wrong;
+  if (running() + waiting() != static_cast<int64_t>(sequences_.size())) {
+    return fmt::format("{} running and {} waiting, but {} sequences", running(), waiting(), sequences_.size());
   }
   if (running() > limits_.max_running) return fmt::format("{} running of {}", running(), limits_.max_running);
 
-  uint64_t last_arrival = 0;
+  std::map<TenantId, uint64_t> last_arrival;  // first those that run, then those that wait
+  std::map<TenantId, int64_t> served;
+  uint64_t last_admission = 0;
   std::vector<int32_t> listed(pages_.total(), 0);
   const auto visit = [&](const Sequence& s, bool running) -> std::string {
     const auto found = sequences_.find(s.id);
     if (found == sequences_.end() || &found->second != &s) return fmt::format("sequence {} is not owned", s.id);
     if (s.running != running) return fmt::format("sequence {} is in the wrong list", s.id);
-    if (s.arrival <= last_arrival) return fmt::format("sequence {} is out of its order of arrival", s.id);
-    last_arrival = s.arrival;
+    if (s.arrival <= last_arrival[s.tenant]) return fmt::format("sequence {} is out of its order of arrival", s.id);
+    last_arrival[s.tenant] = s.arrival;
     for (const kv::PageId page : s.pages) {
       if (page < 0 || page >= pages_.total()) return fmt::format("sequence {} lists page {}", s.id, page);
       ++listed[page];
@@ -28,10 +32,18 @@ std::string Scheduler::CheckIntegrity() const {
     return CheckSequence(s);
   };
   for (const Sequence* s : running_) {
+    if (s->admission <= last_admission) return fmt::format("sequence {} is out of its order of admission", s->id);
+    last_admission = s->admission;
+    ++served[s->tenant];
     if (std::string wrong = visit(*s, true); !wrong.empty()) return wrong;
   }
-  for (const Sequence* s : waiting_) {
-    if (std::string wrong = visit(*s, false); !wrong.empty()) return wrong;
+  for (const SeqId seq : waiting_.Order(0)) {
+    if (std::string wrong = visit(Find(seq), false); !wrong.empty()) return wrong;
+  }
+  for (const auto& [tenant, count] : served) {
+    if (waiting_.served(tenant) != count) {
+      return fmt::format("tenant {:x} has {} running, {} are counted", tenant, count, waiting_.served(tenant));
+    }
   }
   for (kv::PageId page = 0; page < pages_.total(); ++page) {
     if (listed[page] != pages_.holders(page)) {

@@ -16,9 +16,9 @@ constexpr int64_t kLeastPromptTokens = 4;
 }  // namespace
 
 StepPlan Scheduler::Plan() {
-  Admit();
-  ShareBudget();
   StepPlan plan;
+  Admit(plan);
+  ShareBudget();
   TakePages(plan);
   for (const bool single : {true, false}) {
     for (Sequence* s : running_) {
@@ -35,15 +35,34 @@ StepPlan Scheduler::Plan() {
   return plan;
 }
 
-void Scheduler::Admit() {
-  while (!waiting_.empty() && running() < limits_.max_running && Fits(*waiting_.front())) {
-    Sequence* admitted = waiting_.front();
-    waiting_.pop_front();
-    admitted->running = true;
-    admitted->last_turn = ++turns_;
-    running_.push_back(admitted);
-    Adopt(*admitted);  // at once, so that the next candidate sees what is left
+void Scheduler::Admit(StepPlan& plan) {
+  while (!waiting_.empty()) {
+    Sequence& candidate = Find(waiting_.Front());
+    if (running() >= limits_.max_running) MakePlaceFor(candidate.tenant, plan);
+    if (running() >= limits_.max_running || !Fits(candidate)) return;
+    waiting_.Pop();
+    candidate.running = true;
+    candidate.admission = ++admissions_;
+    candidate.last_turn = ++turns_;
+    running_.push_back(&candidate);
+    Adopt(candidate);  // at once, so that the next candidate sees what is left
   }
+}
+
+// All places are taken. A tenant that has none gets one of the tenant that has most, at least two, and for which more
+// was done: the youngest sequence of that one waits, and finds its full pages again when its turn comes.
+void Scheduler::MakePlaceFor(TenantId tenant, StepPlan& plan) {
+  if (waiting_.served(tenant) > 0) return;
+  size_t victim = 0;
+  int64_t most = 1;
+  for (size_t i = running_.size(); i-- > 0;) {
+    const int64_t served = waiting_.served(running_[i]->tenant);
+    if (served <= most || waiting_.work(running_[i]->tenant) <= waiting_.work(tenant)) continue;
+    most = served;
+    victim = i;
+  }
+  // The first is never preempted, and is nobody's youngest of two.
+  if (most > 1) Preempt(victim, plan);
 }
 
 // A newcomer must find room for its known tokens and one more, beside what the running sequences still lack for the
@@ -149,7 +168,7 @@ void Scheduler::TakePages(StepPlan& plan) {
       if (const auto page = pages_.Allocate()) {
         s.pages.push_back(*page);
       } else if (running_.back() != &s) {
-        Preempt(plan);
+        Preempt(running_.size() - 1, plan);
       } else {
         s.share = std::min(s.share, static_cast<int64_t>(s.pages.size()) * kv::kPageTokens - s.computed);
         break;
@@ -158,15 +177,16 @@ void Scheduler::TakePages(StepPlan& plan) {
   }
 }
 
-void Scheduler::Preempt(StepPlan& plan) {
-  Sequence* youngest = running_.back();
-  running_.pop_back();
-  FreePagesBeyond(*youngest, 0);
-  youngest->computed = 0;
-  youngest->published = 0;
-  youngest->running = false;
-  waiting_.push_front(youngest);
-  plan.preempted.push_back(youngest->id);
+void Scheduler::Preempt(size_t index, StepPlan& plan) {
+  Sequence& victim = *running_[index];
+  running_.erase(running_.begin() + static_cast<ptrdiff_t>(index));
+  FreePagesBeyond(victim, 0);
+  victim.computed = 0;
+  victim.published = 0;
+  victim.running = false;
+  waiting_.PushFront(victim.tenant, victim.id);
+  waiting_.Done(victim.tenant);
+  plan.preempted.push_back(victim.id);
 }
 
 }  // namespace tenfold::sched

@@ -29,10 +29,11 @@ Admission Scheduler::Add(SeqId seq, const Arrival& arrival) {
   added.tokens.assign(arrival.prompt.begin(), arrival.prompt.end());
   added.root = kv::RootKey(arrival.cache_salt, limits_.key_seed);
   added.limit = limit;
+  added.tenant = arrival.tenant;
   added.arrival = ++arrivals_;
   added.scores_prompt = arrival.scores_prompt;
   added.uses_cache = arrival.uses_cache && limits_.prefix_cache;
-  waiting_.push_back(&added);
+  waiting_.Push(added.tenant, seq);
   return Admission::kQueued;
 }
 
@@ -41,8 +42,9 @@ void Scheduler::Remove(SeqId seq) {
   FreePagesBeyond(sequence, 0);
   if (sequence.running) {
     running_.erase(std::find(running_.begin(), running_.end(), &sequence));
+    waiting_.Done(sequence.tenant);
   } else {
-    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &sequence));
+    waiting_.Erase(sequence.tenant, seq);
   }
   sequences_.erase(seq);
 }
@@ -54,6 +56,7 @@ void Scheduler::Commit(const StepPlan& plan) {
     Sequence& s = found->second;
     TENFOLD_CHECK(s.running && row.first_position == s.computed && row.count >= 1 && row.count <= s.pending(),
                   "a committed row is not the continuation of its sequence");
+    waiting_.Charge(s.tenant, static_cast<double>(row.count == 1 ? kDecodeWork : row.count));
     s.computed += row.count;
     s.awaits_token = s.pending() == 0;
     if (s.scores_prompt) s.scored = std::max(s.scored, s.computed);
@@ -85,6 +88,13 @@ void Scheduler::Truncate(SeqId seq, int64_t tokens) {
   FreePagesBeyond(s, tokens);
   s.awaits_token = s.awaits_token && tokens == s.computed;
   s.computed = tokens;
+}
+
+std::vector<SeqId> Scheduler::Running() const {
+  std::vector<SeqId> running;
+  running.reserve(running_.size());
+  for (const Sequence* s : running_) running.push_back(s->id);
+  return running;
 }
 
 SequenceView Scheduler::View(SeqId seq) const {

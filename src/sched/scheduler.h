@@ -12,16 +12,20 @@
 // How long a step takes it learns from Observe (cost_model.h), so that a prompt slows running streams down by a bounded
 // factor instead of stopping them, and an arrival need not wait for a long step to end.
 //
-// Service is first come, first served, but for the part of a step's prompt tokens that goes to short prompts: the
-// running sequences are always older than the waiting ones, the youngest pays when pages run out, the oldest is never
-// refused a page, and the oldest prompt gets half. So the oldest always advances, every sequence becomes the oldest in
-// the end, and nobody starves whatever arrives behind them. Measured in steps: with R = ceil(max_running /
-// max_step_tokens), a sequence is finished after at most R * (sum of prompt + answer tokens of itself and of all that
-// were there before it) steps, however small the pool.
+// Who waits is admitted fairly (fair_queue.h): the tenant for which the least work was done comes next, first come
+// first served within a tenant. A tenant with nothing running does not wait for another's answers to end either: where
+// all places are taken, the youngest sequence of the tenant that holds most of them, at least two, makes room. Those
+// that run are served in the order of their admission, but for the part of a step's prompt tokens that goes to short
+// prompts: the youngest pays when pages run out, the first is never refused a page or preempted, and the oldest prompt
+// gets half. So the first always advances, and nobody starves whatever arrives behind them.
+//
+// Measured in steps, with R = ceil(max_running / max_step_tokens): with one tenant, a sequence is finished after at
+// most R * (sum of prompt + answer tokens of itself and of all that were there before it) steps, however small the
+// pool. With T tenants it is at most T * kDecodeWork times that sum over all that are there when it arrives, and as
+// much again for each place (max_running) that others may take before work is charged to them.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <span>
@@ -31,6 +35,7 @@
 
 #include "kv/page_cache.h"
 #include "sched/cost_model.h"
+#include "sched/fair_queue.h"
 #include "sched/step_plan.h"
 
 namespace tenfold::sched {
@@ -57,6 +62,7 @@ struct Arrival {
   bool scores_prompt = false;       // the logits of every prompt position are wanted, each once, however often computed
   bool uses_cache = true;           // takes pages from the cache and leaves its own there
   std::string_view cache_salt{};    // pages are shared only between sequences with the same salt
+  TenantId tenant = 0;              // whose share of the machine it takes
 };
 
 enum class Admission { kQueued, kNeverFits };
@@ -70,6 +76,9 @@ struct SequenceView {
 
 class Scheduler {
  public:
+  // The work of a token of an answer, in tokens of a prompt: in a step of ten users it takes twice as long.
+  static constexpr int64_t kDecodeWork = 2;
+
   Scheduler(Limits limits, int32_t pages);
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -101,13 +110,17 @@ class Scheduler {
 
   // How many prompt tokens a step with these streams has room for, the first of them at first_position: so many that
   // the step is predicted to stay within its time, at most what max_step_tokens leaves, and never less than 4 of those.
+  // Prompt tokens, the first at `first_position`, that a step may compute beside these streams.
   int64_t PromptTokensBeside(const StepCost& streams, int64_t first_position) const;
   const CostModel& cost_model() const { return cost_model_; }
 
   SequenceView View(SeqId seq) const;  // must exist; spans are valid until the next non-const call
   bool empty() const { return sequences_.empty(); }
   int64_t running() const { return static_cast<int64_t>(running_.size()); }
-  int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
+  int64_t waiting() const { return waiting_.waiting(); }
+  // Those that run, in the order in which they were admitted, and those that wait, in the order in which they will be.
+  std::vector<SeqId> Running() const;
+  const FairQueue& Waiting() const { return waiting_; }
   const kv::PageCache& pages() const { return pages_; }
   // "" or what is wrong: every page held by exactly the sequences that list it, counts within bounds, no sequence both
   // running and waiting, all in order of arrival. O(pages + sequences).
@@ -121,8 +134,10 @@ class Scheduler {
     int64_t published = 0;            // leading pages that are, all of them computed
     std::vector<kv::PrefixKey> keys;  // of the first full pages, as far as they were asked for
     kv::PrefixKey root;
-    int64_t limit = 0;          // prompt + max_new
+    int64_t limit = 0;  // prompt + max_new
+    TenantId tenant = 0;
     uint64_t arrival = 0;       // number in the order of Add
+    uint64_t admission = 0;     // number in the order of admissions, the last one that it had
     uint64_t last_turn = 0;     // number of its admission or last share, in the order in which those were given
     int64_t share = 0;          // tokens given to it in the plan being made
     bool awaits_token = false;  // reached its last known token; AppendToken may follow
@@ -143,7 +158,7 @@ class Scheduler {
   Sequence& Find(SeqId seq);
   const Sequence& Find(SeqId seq) const;
   // planning.cc
-  void Admit();
+  void Admit(StepPlan& plan);
   bool Fits(Sequence& candidate) const;
   bool IsStuck(const Sequence& s) const;
   void ShareBudget();
@@ -158,7 +173,8 @@ class Scheduler {
   int64_t HeldPagesToAdopt(Sequence& s) const;
   void Publish(Sequence& s);
   void TakePages(StepPlan& plan);
-  void Preempt(StepPlan& plan);
+  void Preempt(size_t index, StepPlan& plan);
+  void MakePlaceFor(TenantId tenant, StepPlan& plan);
   // scheduler.cc
   void FreePagesBeyond(Sequence& sequence, int64_t tokens);
   std::string CheckSequence(const Sequence& sequence) const;
@@ -167,9 +183,10 @@ class Scheduler {
   kv::PageCache pages_;
   CostModel cost_model_;
   std::map<SeqId, Sequence> sequences_;  // owns them; the lists below point into it
-  std::vector<Sequence*> running_;       // oldest first
-  std::deque<Sequence*> waiting_;        // oldest first, all younger than the running ones
+  std::vector<Sequence*> running_;       // in the order of their admissions
+  FairQueue waiting_;
   uint64_t arrivals_ = 0;
+  uint64_t admissions_ = 0;
   uint64_t turns_ = 0;  // admissions and shares so far
 };
 

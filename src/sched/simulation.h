@@ -27,12 +27,16 @@ struct Visit {
   bool uses_cache = true;
   uint64_t text = 0;
   uint64_t salt = 0;
+  TenantId tenant = 0;  // below the simulation's number of tenants
 };
 
 class Simulation {
  public:
-  Simulation(Limits limits, int32_t pages)
-      : limits_(limits), scheduler_(limits, pages), slots_(static_cast<size_t>(pages) * kv::kPageTokens, 0) {}
+  Simulation(Limits limits, int32_t pages, int64_t tenants = 1)
+      : limits_(limits),
+        tenants_(tenants),
+        scheduler_(limits, pages),
+        slots_(static_cast<size_t>(pages) * kv::kPageTokens, 0) {}
 
   const Scheduler& scheduler() const { return scheduler_; }
   uint64_t plan_hash() const { return hash_; }  // of all plans so far
@@ -51,7 +55,8 @@ class Simulation {
                                             .max_new_tokens = visit.max_new,
                                             .scores_prompt = visit.scores_prompt,
                                             .uses_cache = visit.uses_cache,
-                                            .cache_salt = std::to_string(visit.salt)}) == Admission::kQueued;
+                                            .cache_salt = std::to_string(visit.salt),
+                                            .tenant = visit.tenant}) == Admission::kQueued;
     if (queued != fits) {
       return fmt::format("admission of {} + {} tokens answered {}", visit.prompt, visit.max_new, queued);
     }
@@ -61,6 +66,10 @@ class Simulation {
     for (const int32_t token : prompt) added.Know(token);
     added.limit = visit.prompt + visit.max_new;
     for (const auto& [other, shadow] : shadows_) added.steps_left += Turns() * shadow.limit;
+    if (tenants_ > 1) {
+      added.steps_left += Turns() * limits_.max_running * limits_.max_context;
+      added.steps_left *= tenants_ * Scheduler::kDecodeWork;
+    }
     return Check();
   }
 
@@ -83,9 +92,9 @@ class Simulation {
     if (left > asked || left < asked / kv::kPageTokens * kv::kPageTokens) {
       return fmt::format("truncation to {} left {}", asked, left);
     }
-    // The dropped tokens are work for everybody from here on.
-    for (auto later = it; later != shadows_.end(); ++later) {
-      later->second.steps_left += Turns() * (it->second.computed - left);
+    // The dropped tokens are work for everybody from here on; with several tenants, also for those who came before.
+    for (auto later = tenants_ > 1 ? shadows_.begin() : it; later != shadows_.end(); ++later) {
+      later->second.steps_left += tenants_ * Turns() * (it->second.computed - left);
     }
     it->second.computed = left;
     return Check();
@@ -94,11 +103,12 @@ class Simulation {
   // One engine step. stop(id) says whether the token just sampled for a sequence ends it.
   template <class Stop>
   std::string Step(Stop&& stop) {
+    const std::vector<SeqId> before = scheduler_.Running();
     const StepPlan plan = scheduler_.Plan();
     HashPlan(plan);
     if (plan.rows.empty() != shadows_.empty())
       return fmt::format("{} rows of {} sequences", plan.rows.size(), shadows_.size());
-    if (std::string wrong = TakePreempted(plan); !wrong.empty()) return wrong;
+    if (std::string wrong = TakePreempted(plan, before.empty() ? 0 : before.front()); !wrong.empty()) return wrong;
     if (std::string wrong = TakeAdopted(); !wrong.empty()) return wrong;
     if (std::string wrong = CheckRows(plan); !wrong.empty()) return wrong;
     if (std::string wrong = Compute(plan); !wrong.empty()) return wrong;
@@ -149,11 +159,12 @@ class Simulation {
     return std::next(shadows_.begin(), static_cast<int64_t>(which % shadows_.size()));
   }
 
-  std::string TakePreempted(const StepPlan& plan) {
+  std::string TakePreempted(const StepPlan& plan, SeqId first) {
     for (const SeqId id : plan.preempted) {
       const auto it = shadows_.find(id);
       if (it == shadows_.end()) return fmt::format("preempted {}, which does not exist", id);
-      if (it == shadows_.begin()) return fmt::format("preempted {}, the oldest", id);
+      if (id == first) return fmt::format("preempted {}, the first", id);
+      if (tenants_ == 1 && it == shadows_.begin()) return fmt::format("preempted {}, the oldest", id);
       it->second.computed = 0;
       ++preemptions_;
     }
@@ -164,11 +175,13 @@ class Simulation {
   std::string CheckOldestPrompt(const StepPlan& plan) const {
     int64_t prompts = 0;
     const PlanRow* oldest = nullptr;
+    const std::vector<SeqId> order = scheduler_.Running();
+    const auto place = [&](SeqId seq) { return std::find(order.begin(), order.end(), seq); };
     for (const PlanRow& row : plan.rows) {
       const Shadow& s = shadows_.at(row.seq);
       if (s.known() - s.computed == 1) continue;
       prompts += row.count;
-      if (oldest == nullptr || row.seq < oldest->seq) oldest = &row;
+      if (oldest == nullptr || place(row.seq) < place(oldest->seq)) oldest = &row;
     }
     if (oldest == nullptr || Turns() > 1) return "";
     const Shadow& s = shadows_.at(oldest->seq);
@@ -233,7 +246,8 @@ class Simulation {
   std::string CheckRows(const StepPlan& plan) {
     int64_t total = 0;
     bool chunk_seen = false;
-    bool oldest_seen = false;
+    bool first_seen = false;
+    const SeqId first = scheduler_.Running().empty() ? 0 : scheduler_.Running().front();
     int64_t scored_total = 0;
     std::map<SeqId, int> rows_of;
     for (const PlanRow& row : plan.rows) {
@@ -257,12 +271,14 @@ class Simulation {
       const bool single = s.known() - s.computed == 1;
       if (single && chunk_seen) return fmt::format("the single token of {} comes after a chunk", row.seq);
       chunk_seen = chunk_seen || !single;
-      oldest_seen = oldest_seen || it == shadows_.begin();
+      first_seen = first_seen || row.seq == first;
       total += row.count;
     }
     if (total != plan.tokens || total > limits_.max_step_tokens) return fmt::format("{} tokens in the step", total);
     if (scored_total > limits_.max_scored_tokens) return fmt::format("{} scored tokens in the step", scored_total);
-    if (!oldest_seen && Turns() == 1 && !shadows_.empty()) return "the oldest sequence did not advance";
+    if (!first_seen && Turns() == 1 && !shadows_.empty()) return "the first sequence did not advance";
+    if (tenants_ == 1 && first != (shadows_.empty() ? 0 : shadows_.begin()->first))
+      return "the oldest is not the first";
     if (std::string wrong = CheckOldestPrompt(plan); !wrong.empty()) return wrong;
     computed_tokens_ += total;
     return "";
@@ -312,6 +328,7 @@ class Simulation {
   }
 
   Limits limits_;
+  int64_t tenants_;
   Scheduler scheduler_;
   std::map<SeqId, Shadow> shadows_;  // ids go up, so this is the order of arrival
   SeqId next_id_ = 1;

@@ -32,7 +32,8 @@ Outcome Live(uint64_t seed, int64_t steps) {
   const int64_t stop_one_in = chance(3) ? 10 : 1000;
   const uint64_t texts = chance(2) ? 13 : 400;
   const uint64_t salts = chance(3) ? 3 : 1;
-  Simulation simulation(limits, pages);
+  const int64_t tenants = chance(2) ? 1 : 2 + below(4);
+  Simulation simulation(limits, pages, tenants);
   Outcome outcome;
   std::string wrong;
   const auto step = [&] {
@@ -49,7 +50,8 @@ Outcome Live(uint64_t seed, int64_t steps) {
                                  .scores_prompt = chance(8),
                                  .uses_cache = !chance(10),
                                  .text = random() % texts,
-                                 .salt = random() % salts});
+                                 .salt = random() % salts,
+                                 .tenant = static_cast<TenantId>(below(tenants))});
     }
     if (wrong.empty() && chance(40)) wrong = simulation.Cancel(random());
     if (wrong.empty() && chance(60)) wrong = simulation.Truncate(random(), random());
@@ -108,6 +110,26 @@ TEST(Simulation, ScarcePagesDoNotMakeItThrash) {
   EXPECT_EQ(simulation.finished(), 40);
   EXPECT_GT(simulation.preemptions(), 0);
   EXPECT_LT(simulation.computed_tokens(), useful * 2);
+}
+
+// What A sends, and how long ago, does not keep B waiting: with all places taken by A it gets one at once, and its work
+// is done in a step each, beside A's.
+TEST(Simulation, OneRequestIsNotKeptWaitingByFortyOfAnother) {
+  Simulation simulation({.max_running = 10, .max_step_tokens = 512, .max_context = 256}, 400, 2);
+  for (uint64_t i = 0; i < 40; ++i) {
+    ASSERT_EQ(simulation.Arrive({.prompt = 20, .max_new = 60, .text = 12 * i + 4, .tenant = 0}), "");
+  }
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(simulation.Step([](SeqId) { return false; }), "");
+  ASSERT_EQ(simulation.Arrive({.prompt = 20, .max_new = 30, .text = 1000, .tenant = 1}), "");
+  const SeqId b = 41;
+  // One step until more was done for A, one for the prompt, 29 for the rest.
+  for (int i = 0; i < 31; ++i) ASSERT_EQ(simulation.Step([](SeqId) { return false; }), "") << i;
+  for (const SeqId seq : simulation.scheduler().Running()) EXPECT_NE(seq, b);
+  EXPECT_EQ(simulation.finished(), 1);
+  EXPECT_EQ(simulation.preemptions(), 1);
+  while (!simulation.scheduler().empty()) ASSERT_EQ(simulation.Step([](SeqId) { return false; }), "");
+  EXPECT_EQ(simulation.finished(), 41);
+  EXPECT_EQ(simulation.preemptions(), 1);
 }
 
 // New prompts in every step, more than can ever be served: those that were there first finish all the same.

@@ -35,6 +35,7 @@ struct Config {
   int64_t request_us = 0;        // a request that is not wholly answered by then is ended; 0: no limit
   int64_t ping_us = 15'000'000;  // silence on a stream before a comment is sent
   ConnectionLimits connection;
+  int64_t slo_us = 0;          // deadline of requests that name none; 0: none
   size_t max_requests = 1024;  // generations that wait or run; more are refused
   // Log-probabilities, alternatives counted, that one answer may hold; some hundred bytes each, as structs and as JSON.
   size_t max_held_logprobs = 1 << 21;

@@ -225,6 +225,7 @@ class ClientConnection final : public Connection {
   void FillPeer(HttpRequest* request) {
     const tcp::endpoint peer = stream_.socket().remote_endpoint(ignored_);
     const asio::ip::address address = peer.address();
+    request->peer = address.to_string();
     request->loopback_peer =
         address.is_loopback() || (address.is_v6() && address.to_v6().is_v4_mapped() &&
                                   asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback());

@@ -43,7 +43,8 @@ Generation::Generation(Service& service, std::shared_ptr<Exchange> exchange, api
       shape_(shape),
       key_(key),
       ping_(service.loop),
-      deadline_(service.loop) {}
+      deadline_(service.loop),
+      late_(service.loop) {}
 
 void Generation::Begin() {
   exchange_->on_gone = [weak = weak_from_this()] {
@@ -56,6 +57,7 @@ void Generation::Begin() {
   }
   auto text = std::make_shared<const std::string>(std::move(exchange_->request().body));
   body_bytes_ = text->size();
+  fingerprint_ = Fingerprint(*text);
   if (service_.config.log_prompts) {
     const std::string& id = exchange_->request().id;
     Log(LogLevel::kInfo, "request body", {{"id", id}, {"body", std::string_view(*text).substr(0, kMostLoggedBytes)}});
@@ -73,6 +75,17 @@ void Generation::OnParsed(api::Parsed<GenerationBody> parsed) {
   const std::string& model = body_->options.model;
   const std::string& served = service_.config.model.name;
   if (!model.empty() && !served.empty() && model != served) return Fail(api::ModelNotFound(model));
+  tenant_ = TenantOf(exchange_->request(), body_->options);
+  const int64_t received_us = exchange_->request().received_us;
+  const auto deadline = DeadlineOf(exchange_->request(), body_->options, service_.config.slo_us);
+  if (!deadline.ok()) return Fail(deadline.error());
+  deadline_us_ = *deadline;
+  if (const auto refusal = RefuseDuringLoad(service_, received_us, deadline_us_)) return Fail(*refusal);
+  if (deadline_us_ >= 0) {
+    late_.Start(std::max<int64_t>(0, deadline_us_ - NowUs()), [weak = weak_from_this()] {
+      if (const std::shared_ptr<Generation> self = weak.lock()) self->OnLate();
+    });
+  }
   phase_ = Phase::kHeld;
   held_since_us_ = NowUs();
   const ModelGate::Ticket ticket = service_.gate.Enter(
@@ -110,8 +123,14 @@ void Generation::OnPrepared(api::Parsed<Prepared> prepared) {
   }
   const Demand demand{.choices = prepared->prompts.size() * static_cast<size_t>(body_->options.n),
                       .prompt_tokens = prompt_tokens_,
-                      .most_generated = max_tokens};
-  if (const auto refusal = RefuseDemand(service_, demand)) return Fail(*refusal);
+                      .most_generated = max_tokens < 0 ? model_->max_context - prompt_tokens_ : max_tokens,
+                      .tenant = tenant_,
+                      .fingerprint = fingerprint_,
+                      .received_us = exchange_->request().received_us,
+                      .deadline_us = deadline_us_};
+  engine::Prediction prediction;
+  if (const auto refusal = RefuseDemand(service_, demand, &prediction)) return Fail(*refusal);
+  predicted_us_ = prediction.done_us;
   service_.choices += demand.choices;
   Submit(std::move(*prepared));
 }
@@ -140,6 +159,7 @@ void Generation::Submit(Prepared&& prepared) {
   }
   writer_.emplace(Head());
   phase_ = Phase::kSubmitted;
+  submitted_us_ = NowUs();
   const uint64_t seed = options.seed.value_or(service_.random());
   for (const PreparedPrompt& prompt : shared->prompts) {
     for (int64_t i = 0; i < options.n; ++i) {
@@ -154,6 +174,9 @@ void Generation::Submit(Prepared&& prepared) {
 Status Generation::SubmitChoice(const PreparedPrompt& prompt, const GrammarPtr& grammar, int64_t index, uint64_t seed) {
   const size_t choice = running_;
   engine::Request request = MakeEngineRequest(body_->options, prompt, grammar, index, seed);
+  request.tenant = tenant_;
+  request.deadline_us = deadline_us_;
+  request.predicted_us = choices_.size() == 1 ? predicted_us_ : -1;
   request.on_prompt = [&inbox = service_.inbox, key = key_, choice](std::vector<engine::Token>&& tokens) {
     inbox.Push(PromptEvent{key, choice, std::move(tokens)});
   };
@@ -295,6 +318,8 @@ engine::Timings Generation::SlowestTimings() const {
 }
 
 void Generation::Observe(const engine::Timings& timings) {
+  if (deadline_us_ >= 0) service_.metrics.CountDeadline(true);
+  if (predicted_us_ >= 0) service_.metrics.ObservePrediction(predicted_us_, NowUs() - submitted_us_);
   service_.metrics.ObserveFinished({.finish_reason = choices_.front().finish_reason(),
                                     .e2e_us = NowUs() - exchange_->request().received_us,
                                     .queue_us = timings.queued_us,
@@ -355,6 +380,13 @@ void Generation::Fail(const api::ApiError& error) {
   Leave();
 }
 
+void Generation::OnLate() {
+  if (phase_ == Phase::kDone) return;
+  service_.metrics.CountDeadline(false);
+  const int64_t received_us = exchange_->request().received_us;
+  Abort(api::DeadlineMissed(static_cast<double>(deadline_us_ - received_us) * 1e-6));
+}
+
 void Generation::CancelChoices() {
   for (const Choice& choice : choices_) {
     if (choice.request_id != 0 && !choice.finished()) service_.engine.Cancel(choice.request_id);
@@ -388,6 +420,7 @@ void Generation::Stop() {
   const Phase phase = std::exchange(phase_, Phase::kDone);
   ping_.Stop();
   deadline_.Stop();
+  late_.Stop();
   if (phase == Phase::kSubmitted) {
     return CancelChoices();  // OnFinish counts it and says how far the work had come
   }
@@ -408,6 +441,7 @@ void Generation::AddSlots(std::vector<SlotState>* out) const {
 void Generation::Leave() {
   ping_.Stop();
   deadline_.Stop();
+  late_.Stop();
   service_.choices -= choices_.size();
   service_.generations.erase(key_);
 }

@@ -50,6 +50,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   void OnGone();
   void OnDeadline();
   void Stop();  // of a request that nobody waits for any more, in whatever phase it is
+  void OnLate();
 
   api::AnswerHead Head();
   void BeginStream();
@@ -75,6 +76,11 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::shared_ptr<const GenerationBody> body_;
   size_t body_bytes_ = 0;
   ModelPtr model_;
+  uint64_t tenant_ = 0;
+  uint64_t fingerprint_ = 0;   // of the body
+  int64_t deadline_us_ = -1;   // when the answer must be complete; < 0: whenever
+  int64_t predicted_us_ = -1;  // when it was predicted to be, from submission; < 0: not
+  int64_t submitted_us_ = 0;
   ModelGate::Ticket ticket_ = 0;
   int64_t held_since_us_ = 0;
   int64_t load_us_ = 0;  // how long the request waited for the model
@@ -84,6 +90,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   std::optional<api::AnswerWriter> writer_;
   Timer ping_;
   Timer deadline_;
+  Timer late_;                    // rings at the deadline
   int64_t prompt_tokens_ = 0;     // of all prompts, each once
   int64_t generated_tokens_ = 0;  // of all choices
   size_t held_logprobs_ = 0;      // tokens and alternatives that no chunk has carried away yet

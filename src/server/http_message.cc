@@ -34,7 +34,7 @@ HttpResponse JsonResponse(int status, std::string json) {
 HttpResponse ErrorResponse(const api::ApiError& error) {
   HttpResponse response = JsonResponse(error.status, api::ErrorBody(error));
   if (error.retry_after_s >= 0) response.headers.emplace_back("Retry-After", fmt::format("{}", error.retry_after_s));
-  if (error.status == 501) response.headers.emplace_back("x-should-retry", "false");
+  if (error.status == 501 || !error.should_retry) response.headers.emplace_back("x-should-retry", "false");
   if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
 }
@@ -71,6 +71,8 @@ std::string_view ReasonPhrase(int status) {
       return "Not Implemented";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     default:
       return "Unknown";
   }

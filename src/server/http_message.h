@@ -18,6 +18,7 @@ struct HttpRequest {
   std::string body;
   std::string id;        // the client's x-request-id where it is harmless, else ours
   std::string key_name;  // of the API key that was sent, as logs call it (key_ring.h); "" without one
+  std::string peer;      // the client's address, without the port
   bool loopback_peer = false;
   int64_t received_us = 0;  // NowUs() when the head was complete
 
@@ -34,7 +35,8 @@ struct HttpResponse {
 };
 
 HttpResponse JsonResponse(int status, std::string json);
-// With Retry-After where the error has one, and x-should-retry: false (which OpenAI's clients obey) on a 501.
+// With Retry-After where the error has one, and x-should-retry: false (which OpenAI's clients obey) where asking
+// again is of no use.
 HttpResponse ErrorResponse(const api::ApiError& error);
 
 // "Service Unavailable"; "Unknown" for a status we never send.

@@ -18,6 +18,8 @@ using prometheus::MetricType;
 // 8 and 12 seconds are where the promises of first answer and whole answer are read off.
 const Histogram::BucketBoundaries kLatencyS = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
                                                1,     1.5,   2,    3,    5,    8,    12,   20,  40,   80,  160};
+// Negative: done before it was predicted.
+const Histogram::BucketBoundaries kErrorS = {-20, -10, -5, -2, -1, -0.5, -0.2, -0.1, 0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20};
 const Histogram::BucketBoundaries kTokens = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000};
 
 double Seconds(int64_t us) { return static_cast<double>(us) * 1e-6; }
@@ -124,6 +126,7 @@ struct Metrics::Histograms {
   Histogram generated_tokens{kTokens};
   Histogram step_tokens{kTokens};
   Histogram step_seconds{kLatencyS};
+  Histogram prediction_error{kErrorS};
 };
 
 Metrics::Metrics(std::string model_name)
@@ -157,6 +160,10 @@ void Metrics::ObserveStep(const engine::StepStats& step) {
   histograms_->step_seconds.Observe(Seconds(step.duration_us));
 }
 
+void Metrics::ObservePrediction(int64_t predicted_us, int64_t actual_us) {
+  histograms_->prediction_error.Observe(Seconds(actual_us - predicted_us));
+}
+
 void Metrics::CountRejected(std::string_view reason) { ++rejected_[std::string(reason)]; }
 void Metrics::CountCancelled(std::string_view where) { ++cancelled_[std::string(where)]; }
 
@@ -188,6 +195,9 @@ std::string Metrics::Render(const engine::Snapshot& s, const EdgeState& edge) co
   f.Counters("tenfold_rejected_total", "Requests refused.", "reason", rejected_);
   f.Counters("tenfold_cancelled_total", "Requests stopped before their end, by what was under way.", "where",
              cancelled_);
+  f.Counters("tenfold_slo_met_total", "Requests with a deadline, by whether the answer was complete before it.", "met",
+             {{"true", deadlines_met_}, {"false", deadlines_missed_}});
+  f.Add("tenfold_predicted_vs_actual_seconds", "Time to the last token, actual less predicted.", h.prediction_error);
   f.Add("tenfold_step_seconds", "Duration of a step.", h.step_seconds);
   return prometheus::TextSerializer().Serialize(std::move(f).Take());
 }

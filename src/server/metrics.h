@@ -44,6 +44,10 @@ class Metrics {
   void ObserveInterToken(int64_t us);
   void ObserveFinished(const RequestObservation& request);
   void ObserveStep(const engine::StepStats& step);
+  // A request with a deadline was answered before it, or ended by it.
+  void CountDeadline(bool met) { ++(met ? deadlines_met_ : deadlines_missed_); }
+  // Both from submission to the last token.
+  void ObservePrediction(int64_t predicted_us, int64_t actual_us);
   void CountRejected(std::string_view reason);  // "overloaded", "unavailable", "invalid", ...
   void CountCancelled(std::string_view where);  // "preparing", "loading", "queued", "prefill", "decode", "send_buffer"
 
@@ -60,6 +64,8 @@ class Metrics {
   std::map<std::string, uint64_t, std::less<>> rejected_;
   std::map<std::string, uint64_t, std::less<>> cancelled_;
   std::map<std::string, uint64_t, std::less<>> succeeded_;
+  uint64_t deadlines_met_ = 0;
+  uint64_t deadlines_missed_ = 0;
   double mean_request_s_ = 0;
 };
 

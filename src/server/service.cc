@@ -64,6 +64,7 @@ int Service::RestartSeconds() const {
 void Service::Answer(Exchange& exchange, const api::ApiError& error) {
   metrics.CountRejected(error.code == "server_is_overloaded"         ? "overloaded"
                         : error.code == "deadline_exceeded"          ? "deadline"
+                        : error.code == "deadline_not_met"           ? "deadline"
                         : error.status == 503                        ? "unavailable"
                         : error.status == 501                        ? "not_supported"
                         : error.status == 401 || error.status == 403 ? "not_allowed"
