@@ -99,6 +99,7 @@ class HealthLatencyTest(unittest.TestCase):
                 if n < 50:
                     streams.register(client, selectors.EVENT_READ)
             harness.wait_until(lambda: harness.metric(server.port, "tenfold_requests_open") == 1000, 30, "all are inside")
+            harness.wait_until(lambda: harness.metric(server.port, "vllm:num_requests_waiting") >= 990, 30, "all are queued")
             steps = harness.metric(server.port, "llamacpp:n_decode_total")
             prober = Prober(server.port)
             prober.start()
