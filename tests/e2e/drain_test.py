@@ -233,11 +233,18 @@ class DrainTest(unittest.TestCase):
 
     def test_a_stuck_loop_does_not_hold_the_exit(self):
         """The drain's limit ends the process even where the engine never lets go of its requests."""
+        for attempt in range(5):  # again where a thread was stopped inside a lock of the C library, say the allocator's
+            try:
+                return self.exit_of_a_stuck_server()
+            except TimeoutError:
+                print(f"attempt {attempt + 1}: the other threads were stopped in a bad moment")
+        self.fail("the server never ended its stream while its loop stood still")
+
+    def exit_of_a_stuck_server(self):
         with harness.ready_server(self.model, "--drain-seconds", "1", "-c", "32768") as server:
-            with harness.stream(server.port, "/v1/completions", ask(0, 30000)) as (_, events):
+            with harness.stream(server.port, "/v1/completions", ask(0, 30000), timeout=6) as (_, events):
                 next(events)
-                stopped = StoppedThreads(server)
-                with stopped:
+                with StoppedThreads(server):
                     server.process.send_signal(signal.SIGTERM)
                     self.assertEqual(json.loads(list(events)[-1])["error"]["type"], "service_unavailable_error")
                     harness.wait_until(lambda: "stopped" in server.log_text().splitlines()[-1], 10, "the I/O thread is done")
