@@ -79,8 +79,8 @@ class StoppedThreads:
     def let_go(self):
         for tid in self.stopped:
             if self.call(PTRACE_DETACH, tid):  # it has died meanwhile: whoever traces it must bury it
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(tid, WALL | os.WNOHANG)
+                with contextlib.suppress(ChildProcessError, AssertionError):
+                    harness.wait_until(lambda tid=tid: os.waitpid(tid, WALL | os.WNOHANG)[0], 5, "it is dead")
         self.stopped = []
 
     def answers(self):
