@@ -5,9 +5,8 @@ namespace tenfold::kernels {
 
 using namespace avx512vnni;  // NOLINT(google-build-using-namespace): the table is a list of its functions
 
-// panel_min_tokens: where the panel path overtakes the direct one on Zen 4 (measured per kernel, weights from memory,
-// at every count from 8 to 40). CPUs whose conversions to float do not share ports with products cross a little later;
-// the paths are then within a few percent of each other for a dozen counts, so one number serves both.
+// panel_min_tokens: where the panel path overtakes the direct one on Zen 4, weights from memory, at 8, 10, 12, 14, 16,
+// 17, 24, 32 and more tokens; Q5_K's from 12 on. Other CPUs were not measured with these kernels.
 const MatmulKernels kMatmulAvx512Vnni = {
     .formats =
         {{.packing = Packing::kF32, .direct_name = "gemm_f32_f32_2x12__avx512vnni", .direct = DirectF32},
