@@ -5,14 +5,14 @@
 #include <map>
 #include <utility>
 
+#include "sched/scheduler.h"
+
 namespace tenfold::engine {
 namespace {
 
 // Fewer timed steps say too little to turn anybody away.
 constexpr int64_t kEnoughSteps = 8;
 constexpr int64_t kNewcomer = std::numeric_limits<int64_t>::max();
-// What one request is taken to cost when the order of those that wait is asked for; only ties depend on it.
-constexpr double kSomeWork = 1;
 
 // The share of a prompt that the prefix cache will have is taken from about the last eight requests: to look it up
 // would take the loop's own page table.
@@ -55,7 +55,7 @@ void AdmissionDesk::Publish(std::vector<Entry> running, std::vector<Entry> waiti
 
 void AdmissionDesk::Ended(const Outcome& outcome) {
   const std::lock_guard lock(mutex_);
-  lengths_.Observe(outcome.generated, outcome.cut);
+  if (outcome.generated > 0) lengths_.Observe(outcome.generated, outcome.cut);
   if (outcome.prompt_tokens > 0) {
     const double share = static_cast<double>(outcome.cached_tokens) / static_cast<double>(outcome.prompt_tokens);
     cached_share_ += (share - cached_share_) * kCachedShareLearning;
@@ -69,9 +69,14 @@ void AdmissionDesk::Submitted(const Entry& entry) {
   order_.Push(entry.tenant, entry.id);
 }
 
+int64_t AdmissionDesk::Uncached(int64_t prompt_tokens) const {
+  return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(prompt_tokens) * (1 - cached_share_)));
+}
+
 sched::Admitted AdmissionDesk::ToAdmitted(const Entry& entry) const {
   // One token to compute is an ordinary step of an answer; more is a prompt, or what a preemption has thrown away.
-  const int64_t pending = entry.known - entry.computed;
+  int64_t pending = entry.known - entry.computed;
+  if (entry.computed == 0 && entry.generated == 0) pending = Uncached(pending);
   return {.seq = entry.id,
           .tenant = entry.tenant,
           .work = {.context = entry.computed,
@@ -80,8 +85,8 @@ sched::Admitted AdmissionDesk::ToAdmitted(const Entry& entry) const {
           .deadline_ms = entry.deadline_us < 0 ? sched::kNoDeadline : Ms(entry.deadline_us)};
 }
 
-// Everybody who is there, and where a newcomer of the tenant would stand.
-sched::Backlog AdmissionDesk::Now(uint64_t tenant) const {
+// Everybody who is there, and where a newcomer of the tenant would stand if each of those that wait cost `work`.
+sched::Backlog AdmissionDesk::Now(uint64_t tenant, double work) const {
   sched::Backlog backlog;
   for (const Entry& entry : running_) backlog.running.push_back(ToAdmitted(entry));
   std::map<int64_t, const Entry*> by_id;
@@ -89,7 +94,7 @@ sched::Backlog AdmissionDesk::Now(uint64_t tenant) const {
   for (const Entry& entry : submitted_) by_id[entry.id] = &entry;
   sched::FairQueue order = order_;
   order.Push(tenant, kNewcomer);
-  for (const sched::SeqId id : order.Order(kSomeWork)) {
+  for (const sched::SeqId id : order.Order(work)) {
     if (id == kNewcomer) {
       backlog.place = std::ssize(backlog.waiting);
     } else if (const auto found = by_id.find(id); found != by_id.end()) {
@@ -102,11 +107,12 @@ sched::Backlog AdmissionDesk::Now(uint64_t tenant) const {
 Prediction AdmissionDesk::Decide(const Demand& demand, int64_t now_us) {
   const std::lock_guard lock(mutex_);
   if (!open_ || costs_.observations() < kEnoughSteps) return {};
-  sched::Backlog backlog = Now(demand.tenant);
-  const auto uncached = static_cast<int64_t>(static_cast<double>(demand.prompt_tokens) * (1 - cached_share_));
+  const int64_t uncached = Uncached(demand.prompt_tokens);
   const sched::Work work{.context = demand.prompt_tokens - uncached,
-                         .prompt_left = std::max<int64_t>(1, uncached),
+                         .prompt_left = uncached,
                          .answer_left = lengths_.Left(0, demand.max_new_tokens)};
+  sched::Backlog backlog =
+      Now(demand.tenant, static_cast<double>(work.prompt_left + sched::Scheduler::kDecodeWork * work.answer_left));
   // Of several choices the last one counts; the others come before it and share its prompt.
   for (int64_t i = 1; i < demand.choices; ++i) {
     const sched::Work choice{.context = demand.prompt_tokens - 1, .prompt_left = 1, .answer_left = work.answer_left};

@@ -2,7 +2,8 @@
 //
 // What it does: keeps what the loop last published (who runs, who waits, what steps cost), adds what was submitted
 // since, and asks the policy (sched/admission_control.h). What it does not: decide what a client is told, or hold
-// anything up: a step takes up to seconds, an answer here some tens of microseconds.
+// anything up: a step takes up to seconds, an answer here tens of microseconds, or milliseconds
+// with a thousand requests waiting.
 //
 // Threads: Publish, Ended, Open and Close on the loop thread; Decide and Submitted on any. One mutex, held to copy and
 // to decide.
@@ -58,14 +59,14 @@ class AdmissionDesk {
   // last_taken: the newest id among all that the loop has seen.
   void Publish(std::vector<Entry> running, std::vector<Entry> waiting, const sched::FairQueue& order,
                const sched::CostModel& costs, int64_t prompt_tokens_beside_answers, int64_t last_taken);
-  // A request ended by itself.
+  // A request ended by itself, or at its deadline.
   struct Outcome {
     int64_t predicted_us = -1;  // what Decide said; < 0: nothing
     int64_t actual_us = 0;      // from Decide to the end
     int64_t prompt_tokens = 0;
     int64_t cached_tokens = 0;  // of the prompt
-    int64_t generated = 0;
-    bool cut = false;  // by its limit
+    int64_t generated = 0;      // 0: its length says nothing
+    bool cut = false;           // by its limit
   };
   void Ended(const Outcome& outcome);
 
@@ -74,7 +75,8 @@ class AdmissionDesk {
   void Submitted(const Entry& entry);
 
  private:
-  sched::Backlog Now(uint64_t tenant) const;
+  sched::Backlog Now(uint64_t tenant, double work) const;
+  int64_t Uncached(int64_t prompt_tokens) const;
   sched::Admitted ToAdmitted(const Entry& entry) const;
 
   mutable std::mutex mutex_;

@@ -98,13 +98,18 @@ void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason
   finish.timings.prompt_tokens = sequence.prompt_tokens;
   finish.timings.cached_tokens = sequence.cached_tokens;
   finish.timings.generated_tokens = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
+  const Request& request = sequence.request;
+  const int64_t actual_us = now - sequence.submitted_us;
   if (reason == FinishReason::kStop || reason == FinishReason::kLength) {
-    desk_.Ended({.predicted_us = sequence.request.predicted_us,
-                 .actual_us = now - sequence.submitted_us,
+    desk_.Ended({.predicted_us = request.predicted_us,
+                 .actual_us = actual_us,
                  .prompt_tokens = sequence.prompt_tokens,
                  .cached_tokens = sequence.cached_tokens,
-                 .generated = finish.timings.generated_tokens,
+                 .generated = sequence.max_new_tokens == 0 ? 0 : finish.timings.generated_tokens,
                  .cut = reason == FinishReason::kLength});
+  } else if (reason == FinishReason::kCancelled && request.deadline_us >= 0 && now >= request.deadline_us) {
+    // Late: how late it would have been nobody will know, but not that the prediction was too short.
+    desk_.Ended({.predicted_us = request.predicted_us, .actual_us = std::max(actual_us, request.predicted_us)});
   }
   sequence.request.on_finish(std::move(finish));
 }
@@ -125,7 +130,7 @@ void Loop::PublishBacklog() {
   std::vector<AdmissionDesk::Entry> running;
   std::vector<AdmissionDesk::Entry> waiting;
   for (const sched::SeqId seq : scheduler_.Running()) running.push_back(EntryOf(seq));
-  for (const sched::SeqId seq : scheduler_.Waiting().Order(0)) waiting.push_back(EntryOf(seq));
+  for (const sched::SeqId seq : scheduler_.Waiting().Waiting()) waiting.push_back(EntryOf(seq));
   sched::StepCost streams;
   for (const AdmissionDesk::Entry& entry : running) streams.AddRow(entry.computed, 1);
   desk_.Publish(std::move(running), std::move(waiting), scheduler_.Waiting(), scheduler_.cost_model(),

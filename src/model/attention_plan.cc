@@ -60,19 +60,19 @@ void AttentionPlan::AddRow(const Config& config, const kernels::KvFormat& format
     for (int64_t head = 0; head < config.n_kv_heads; head += heads) {
       item.kv_head = head;
       shape.kv_heads = std::min(heads, config.n_kv_heads - head);
-      AddItem(item);
+      AddItem(item, static_cast<int64_t>(row.tokens.size()));
     }
   }
 }
 
 // The item whole, or as its chunks.
-void AttentionPlan::AddItem(const Item& whole) {
+void AttentionPlan::AddItem(const Item& whole, int64_t row_tokens) {
   Item item = whole;
   const int64_t chunks = kernels::AttendChunks(item.shape);
   scratch_bytes_ = std::max(scratch_bytes_, kernels::AttendScratchBytes(item.shape));
   const int64_t rows = item.shape.kv_heads * item.shape.n_tokens;
   item.cost = rows * (item.shape.first_position + item.shape.n_tokens);
-  if (chunks == 1 || item.shape.n_tokens * chunks > kMostTokenParts) {
+  if (chunks == 1 || row_tokens * chunks > kMostTokenParts) {
     items_.push_back(item);
     return;
   }

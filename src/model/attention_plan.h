@@ -54,7 +54,7 @@ class AttentionPlan {
   };
   void AddRow(const Config& config, const kernels::KvFormat& format, const StepRow& row, int64_t first_token,
               int64_t most_heads);
-  void AddItem(const Item& item);
+  void AddItem(const Item& item, int64_t row_tokens);
 
   std::vector<Item> items_;
   std::vector<Join> joins_;

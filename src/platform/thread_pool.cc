@@ -15,7 +15,8 @@
 // not, pulls it to its own CPU before it goes to sleep there (Rescue). Done, that thread goes back to another CPU and
 // queues there, without an item. With one of two cores taken by an endless loop, part of undisturbed speed (0.6B model,
 // medians of interleaved runs): decode of one 0.58 before, 0.87 since; of ten 0.54 and 0.86; prompt of 64 0.55 and 0.87
-// (0.75 is half a core lost; the machine's undisturbed runs had some other load as well).
+// (0.75 is half a core lost; the machine's undisturbed runs had some other load as well). Teams of more than two do
+// without it: two helpers of one thread could forget where it may run.
 //
 // Waiting: a pause loop for kSpinUs, then a futex. All ordering is on the atomics themselves, without standalone fences
 // (thread sanitizers do not see those).
@@ -147,6 +148,8 @@ struct ThreadPool::Impl {
   template <class Over>
   void Rescue(Member& member, Over&& over) {
     if (spin_us == kSpinUsOversubscribed) return;  // it may well be waiting for us
+    // With more threads two could help the same one at once, and its own CPUs be forgotten.
+    if (members.size() != 2) return;
     const uint32_t phase = GenerationOf(ticket.load());
     if (!member.holds.load() || member.id == 0) return;
     const int64_t before = CpuTimeNs(member.clock);

@@ -17,7 +17,7 @@ constexpr double kLeastRetryMs = 1000;
 // capacity: 1.1 lets 90 to 96 % of them in, 1.15 94 to 98 %, 1.25 costs a tenth of the throughput.
 constexpr double kRetrySlack = 1.15;
 // The typical request is the mean of about as many.
-constexpr int64_t kTypicalOf = 8;
+constexpr double kTypicalOf = 8;
 
 std::vector<Work> Works(const std::vector<Admitted>& requests) {
   std::vector<Work> works;
@@ -34,18 +34,20 @@ Verdict AdmissionControl::Decide(const Ask& ask, const Backlog& backlog, const S
   const auto own = std::find_if(reserved_.begin(), reserved_.end(), [&](const Reservation& r) {
     return r.fingerprint == ask.fingerprint && r.tenant == ask.tenant;
   });
-  // Places kept for others who were here before: all of them for one who is new.
-  size_t before = reserved_.size();
   const bool returns = own != reserved_.end();
-  if (returns) {
-    before = static_cast<size_t>(own - reserved_.begin());
-    reserved_.erase(own);
+  // Places kept for others of the tenant who were here before, all of them before one who is new. What other tenants
+  // wait for is a matter of fair shares, and takes nothing from this one's.
+  std::vector<Work> kept;
+  for (auto it = reserved_.begin(); it != own; ++it) {
+    if (it->tenant == ask.tenant) kept.push_back(it->work);
   }
+  if (returns) reserved_.erase(own);
   // What is promised is when it will be done if nobody comes back for a kept place; what is decided on, if all do.
-  const Outcome alone = Try(ask, backlog, step_ms, now_ms, 0);
+  const bool has_deadline = ask.deadline_ms != kNoDeadline;
+  const Outcome alone = Try(ask, backlog, step_ms, now_ms, {}, has_deadline && kept.empty());
   Verdict verdict{.first_token_ms = alone.first_token_ms, .done_ms = alone.done_ms};
-  if (ask.deadline_ms == kNoDeadline) return verdict;
-  const Outcome outcome = before == 0 ? alone : Try(ask, backlog, step_ms, now_ms, before);
+  if (!has_deadline) return verdict;
+  const Outcome outcome = kept.empty() ? alone : Try(ask, backlog, step_ms, now_ms, kept, true);
   // The margin was in the time that it was told; it is there to be used up now.
   const double margin = returns ? 0 : kMargin;
   const double late_ms = now_ms + outcome.done_ms * (1 + margin) - ask.deadline_ms;
@@ -54,7 +56,7 @@ Verdict AdmissionControl::Decide(const Ask& ask, const Backlog& backlog, const S
   verdict.admitted = false;
   verdict.retry_after_ms = std::max(kLeastRetryMs, wait_ms * kRetrySlack);
   // Too long for its deadline even on an idle machine: no place would help.
-  const Outcome idle = Try(ask, {}, step_ms, now_ms, 0);
+  const Outcome idle = Try(ask, {}, step_ms, now_ms, {}, false);
   verdict.ever = now_ms + idle.done_ms <= ask.deadline_ms;
   if (verdict.ever) {
     Reserve(ask, now_ms + verdict.retry_after_ms);
@@ -65,25 +67,30 @@ Verdict AdmissionControl::Decide(const Ask& ask, const Backlog& backlog, const S
 }
 
 AdmissionControl::Outcome AdmissionControl::Try(const Ask& ask, const Backlog& backlog, const StepTime& step_ms,
-                                                double now_ms, size_t reserved) const {
+                                                double now_ms, std::span<const Work> kept, bool with_others) const {
   const std::vector<Work> running = Works(backlog.running);
   std::vector<Work> waiting = Works(backlog.waiting);
-  const Forecast without = Replay(running, waiting, service_, step_ms);
+  Forecast without;
+  if (with_others) without = Replay(running, waiting, service_, step_ms);
   // Behind the kept places, which are behind all that wait, if there are any.
   auto place = static_cast<size_t>(std::clamp<int64_t>(backlog.place, 0, std::ssize(backlog.waiting)));
-  if (reserved > 0) {
-    for (size_t i = 0; i < reserved; ++i) waiting.push_back(reserved_[i].work);
+  if (!kept.empty()) {
+    waiting.insert(waiting.end(), kept.begin(), kept.end());
     place = waiting.size();
   }
   waiting.insert(waiting.begin() + static_cast<ptrdiff_t>(place), ask.work);
-  const Forecast with = Replay(running, waiting, service_, step_ms);
+  Outcome outcome;
+  if (with_others) {
+    const Forecast with = Replay(running, waiting, service_, step_ms);
+    outcome.harmed_until_ms = HarmedUntil(backlog, with, without, place, now_ms);
+  }
   const std::vector<Work> tail = Tail(backlog);
   waiting.insert(waiting.end(), tail.begin(), tail.end());
   const Forecast busy = Replay(running, waiting, service_, step_ms);
   const size_t index = running.size() + place;
-  return {.first_token_ms = busy.first_token_ms[index] * correction_,
-          .done_ms = busy.done_ms[index] * correction_,
-          .harmed_until_ms = HarmedUntil(backlog, with, without, place, now_ms)};
+  outcome.first_token_ms = busy.first_token_ms[index] * correction_;
+  outcome.done_ms = busy.done_ms[index] * correction_;
+  return outcome;
 }
 
 // Those who will come while this request is served. Without them the last one in the queue seems to have the machine
@@ -91,14 +98,18 @@ AdmissionControl::Outcome AdmissionControl::Try(const Ask& ask, const Backlog& b
 // it.
 std::vector<Work> AdmissionControl::Tail(const Backlog& backlog) const {
   const int64_t there = std::ssize(backlog.running) + std::ssize(backlog.waiting);
-  return std::vector<Work>(static_cast<size_t>(std::min(there, service_.max_running)), typical_);
+  const Work typical{
+      .context = 0, .prompt_left = std::llround(typical_prompt_), .answer_left = std::llround(typical_answer_)};
+  return std::vector<Work>(static_cast<size_t>(std::min(there, service_.max_running)), typical);
 }
 
 void AdmissionControl::Learn(const Work& work) {
-  const auto follow = [](int64_t& mean, int64_t value) { mean += (value - mean) / kTypicalOf; };
-  if (typical_.answer_left == 0) typical_ = work;
-  follow(typical_.prompt_left, work.prompt_left);
-  follow(typical_.answer_left, work.answer_left);
+  const auto follow = [this](double& mean, int64_t value) {
+    mean += (static_cast<double>(value) - mean) * (learnt_ ? 1.0 / kTypicalOf : 1.0);
+  };
+  follow(typical_prompt_, work.prompt_left);
+  follow(typical_answer_, work.answer_left);
+  learnt_ = true;
 }
 
 // `place`: where the newcomer stands among those that wait, so that those behind it are one further in `with`.

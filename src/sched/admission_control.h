@@ -14,6 +14,7 @@
 #include <deque>
 #include <limits>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "sched/fair_queue.h"
@@ -58,7 +59,8 @@ class AdmissionControl {
  public:
   explicit AdmissionControl(Service service) : service_(service) {}
 
-  // `step_ms` is the cost model as it is now. O(requests + reservations), some tens of microseconds.
+  // `step_ms` is the cost model as it is now. One replay without a deadline, up to
+  // seven with one: tens of microseconds with ten requests there, milliseconds with a thousand.
   Verdict Decide(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms);
   // An admitted request ended by itself after `actual_ms`; `predicted_ms` is what its verdict said.
   void Observe(double predicted_ms, double actual_ms);
@@ -87,7 +89,9 @@ class AdmissionControl {
     double done_ms = 0;
     double harmed_until_ms = 0;  // when the last of those whom it would make late is done; 0: it harms nobody
   };
-  Outcome Try(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms, size_t reserved) const;
+  // kept: places before it. with_others: whom it would make late, too, which takes two more replays.
+  Outcome Try(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms,
+              std::span<const Work> kept, bool with_others) const;
   std::vector<Work> Tail(const Backlog& backlog) const;
   void Learn(const Work& work);
   double HarmedUntil(const Backlog& backlog, const Forecast& with, const Forecast& without, size_t place,
@@ -97,7 +101,9 @@ class AdmissionControl {
   Service service_;
   std::deque<Reservation> reserved_;  // in order of due_ms
   double correction_ = 1;
-  Work typical_;  // of those that asked
+  double typical_prompt_ = 0;  // tokens, of those that asked
+  double typical_answer_ = 0;
+  bool learnt_ = false;
 };
 
 }  // namespace tenfold::sched

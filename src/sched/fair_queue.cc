@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <queue>
 
 #include "base/check.h"
 
@@ -111,13 +112,32 @@ double FairQueue::work(TenantId tenant) const {
   return found == tenants_.end() ? 0 : found->second.work;
 }
 
+std::vector<SeqId> FairQueue::Waiting() const {
+  std::vector<SeqId> all;
+  for (const auto& [id, tenant] : tenants_) all.insert(all.end(), tenant.waiting.begin(), tenant.waiting.end());
+  return all;
+}
+
 std::vector<SeqId> FairQueue::Order(double work) const {
-  FairQueue copy = *this;
+  struct Next {
+    double work;
+    const std::deque<SeqId>* waiting;
+    size_t at;
+    SeqId front() const { return (*waiting)[at]; }
+    bool operator<(const Next& o) const { return work != o.work ? work > o.work : front() > o.front(); }
+  };
+  std::priority_queue<Next> heap;
+  for (const auto& [id, tenant] : tenants_) {
+    if (!tenant.waiting.empty()) heap.push({tenant.work, &tenant.waiting, 0});
+  }
   std::vector<SeqId> order;
-  while (!copy.empty()) {
-    const TenantId tenant = copy.Next()->first;
-    order.push_back(copy.Pop());
-    copy.Charge(tenant, work);
+  order.reserve(static_cast<size_t>(waiting_));
+  while (!heap.empty()) {
+    Next next = heap.top();
+    heap.pop();
+    order.push_back(next.front());
+    next.work += work;
+    if (++next.at < next.waiting->size()) heap.push(next);
   }
   return order;
 }

@@ -51,7 +51,9 @@ class FairQueue {
   double work(TenantId tenant) const;
   // Tenants that are remembered: with a request waiting or served, or with more work than the least of those.
   int64_t tenants() const { return static_cast<int64_t>(tenants_.size()); }
-  // All that wait, in the order in which they would be served if each cost `work`.
+  // All that wait, tenant by tenant.
+  std::vector<SeqId> Waiting() const;
+  // All that wait, in the order in which they would be served if each cost `work`. O(waiting * log tenants).
   std::vector<SeqId> Order(double work) const;
   // "" or what is wrong. O(waiting).
   std::string CheckIntegrity() const;

@@ -38,7 +38,7 @@ StepPlan Scheduler::Plan() {
 void Scheduler::Admit(StepPlan& plan) {
   while (!waiting_.empty()) {
     Sequence& candidate = Find(waiting_.Front());
-    if (running() >= limits_.max_running) MakePlaceFor(candidate.tenant, plan);
+    if (running() >= limits_.max_running) MakePlaceFor(candidate, plan);
     if (running() >= limits_.max_running || !Fits(candidate)) return;
     waiting_.Pop();
     candidate.running = true;
@@ -50,8 +50,10 @@ void Scheduler::Admit(StepPlan& plan) {
 }
 
 // All places are taken. A tenant that has none gets one of the tenant that has most, at least two, and for which more
-// was done: the youngest sequence of that one waits, and finds its full pages again when its turn comes.
-void Scheduler::MakePlaceFor(TenantId tenant, StepPlan& plan) {
+// was done: the youngest sequence of that one waits, and finds its full pages again when its turn comes, if it uses the
+// cache.
+void Scheduler::MakePlaceFor(Sequence& candidate, StepPlan& plan) {
+  const TenantId tenant = candidate.tenant;
   if (waiting_.served(tenant) > 0) return;
   size_t victim = 0;
   int64_t most = 1;
@@ -61,17 +63,20 @@ void Scheduler::MakePlaceFor(TenantId tenant, StepPlan& plan) {
     most = served;
     victim = i;
   }
+  if (most <= 1) return;
+  int64_t freed = 0;  // pages that nobody else holds; not for nothing does anybody lose its place
+  for (const kv::PageId page : running_[victim]->pages) freed += pages_.holders(page) == 1 ? 1 : 0;
   // The first is never preempted, and is nobody's youngest of two.
-  if (most > 1) Preempt(victim, plan);
+  if (Fits(candidate, freed)) Preempt(victim, plan);
 }
 
 // A newcomer must find room for its known tokens and one more, beside what the running sequences still lack for the
 // same and one page that each of them may grow into. Without the latter it would be admitted, computed and thrown out a
 // few steps later, again and again. Pages that it can adopt from those who hold them cost nothing. With nothing running
 // it always fits, because Add compared its limit with the whole pool.
-bool Scheduler::Fits(Sequence& candidate) const {
+bool Scheduler::Fits(Sequence& candidate, int64_t freed) const {
   const auto pages_soon = [](const Sequence& s) { return kv::PagesFor(std::min(s.known() + 1, s.limit)); };
-  int64_t free = pages_.available() - (pages_soon(candidate) - HeldPagesToAdopt(candidate));
+  int64_t free = pages_.available() + freed - (pages_soon(candidate) - HeldPagesToAdopt(candidate));
   for (const Sequence* s : running_) {
     const int64_t wanted = std::min(pages_soon(*s) + 1, kv::PagesFor(s->limit));
     free -= std::max<int64_t>(0, wanted - static_cast<int64_t>(s->pages.size()));

@@ -110,7 +110,6 @@ class Scheduler {
 
   // How many prompt tokens a step with these streams has room for, the first of them at first_position: so many that
   // the step is predicted to stay within its time, at most what max_step_tokens leaves, and never less than 4 of those.
-  // Prompt tokens, the first at `first_position`, that a step may compute beside these streams.
   int64_t PromptTokensBeside(const StepCost& streams, int64_t first_position) const;
   const CostModel& cost_model() const { return cost_model_; }
 
@@ -159,7 +158,7 @@ class Scheduler {
   const Sequence& Find(SeqId seq) const;
   // planning.cc
   void Admit(StepPlan& plan);
-  bool Fits(Sequence& candidate) const;
+  bool Fits(Sequence& candidate, int64_t freed = 0) const;
   bool IsStuck(const Sequence& s) const;
   void ShareBudget();
   void SharePrompts(std::span<Sequence* const> prompts, int64_t budget);
@@ -174,7 +173,7 @@ class Scheduler {
   void Publish(Sequence& s);
   void TakePages(StepPlan& plan);
   void Preempt(size_t index, StepPlan& plan);
-  void MakePlaceFor(TenantId tenant, StepPlan& plan);
+  void MakePlaceFor(Sequence& candidate, StepPlan& plan);
   // scheduler.cc
   void FreePagesBeyond(Sequence& sequence, int64_t tokens);
   std::string CheckSequence(const Sequence& sequence) const;

@@ -1,8 +1,8 @@
 // Who is turned away before any work is done for him, and what he is told: the one place that decides it.
 //
 // What it does: refuses while the server drains, beyond the bounds on requests, choices and preparation, and where the
-// engine predicts that the answer would come after its deadline. What it
-// does not: judge what a request says (api/), or hold requests while the model loads (model_gate.h).
+// engine predicts that the answer would come after its deadline. What it does not: judge what a request says (api/), or
+// hold requests while the model loads (model_gate.h).
 #pragma once
 
 #include <cstddef>

@@ -114,16 +114,18 @@ void Generation::OnPrepared(api::Parsed<Prepared> prepared) {
   if (!prepared.ok()) return Fail(prepared.error());
   const int64_t max_tokens = body_->options.max_tokens;
   const int64_t least = max_tokens < 0 ? 1 : max_tokens;
+  int64_t longest = 0;
   for (const PreparedPrompt& prompt : prepared->prompts) {
     const int64_t n_prompt = static_cast<int64_t>(prompt.ids.size());
     if (n_prompt + least > model_->max_context) {
       return Fail(api::ContextExceeded(n_prompt, max_tokens, model_->max_context));
     }
     prompt_tokens_ += n_prompt;
+    longest = std::max(longest, n_prompt);
   }
   const Demand demand{.choices = prepared->prompts.size() * static_cast<size_t>(body_->options.n),
                       .prompt_tokens = prompt_tokens_,
-                      .most_generated = max_tokens < 0 ? model_->max_context - prompt_tokens_ : max_tokens,
+                      .most_generated = max_tokens < 0 ? model_->max_context - longest : max_tokens,
                       .tenant = tenant_,
                       .fingerprint = fingerprint_,
                       .received_us = exchange_->request().received_us,
