@@ -21,8 +21,9 @@ namespace tenfold::kernels {
 struct Records;  // activations.h, private
 
 // Which of two roundings products use. kExact: weights unpacked exactly, results independent of batch size and
-// neighbours; with activations prepared as kExact, also nearly free of activation rounding. kFast: from kPanelMinTokens
-// tokens on, K-quant weights are requantised to int8 panels in cache (faster, NMSE <= 5e-5 against exact).
+// neighbours; with activations prepared as kExact, also nearly free of activation rounding. kFast: from
+// PanelMinTokens() tokens on, K-quant weights are requantised to int8 panels in cache (faster, NMSE <= 5e-5 against
+// exact).
 enum class Precision { kFast, kExact };
 // Token count from which kFast takes the panel path.
 int64_t PanelMinTokens(Isa isa, tensor::DType format);

@@ -1,5 +1,5 @@
 // Q4_K, Q5_K and Q6_K weights requantised to int8, one scale per row and 128 columns, then multiplied as plain int8
-// matrices: the path for many tokens. The same arithmetic as avx512vnni/panel.cc, on registers of 8 rows.
+// matrices: the path for many tokens. The same arithmetic as avx512vnni/panel_*.cc, on registers of 8 rows.
 //
 // A panel x 256 columns is unpacked into 4 KB of L1, rounded in place and used for every token. Weights are kept as
 // unsigned bytes w + 128; accumulators start from the record's -128 * sum, which takes the offset out again. Rounding
