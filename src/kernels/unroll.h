@@ -2,7 +2,6 @@
 // live in memory. At most 16 turns.
 #pragma once
 
-//
 // Not under clang's sanitizers: every access of an unrolled tile gets its own check, and a file of panels then took
 // more than ten minutes to compile.
 #if defined(__clang__)
