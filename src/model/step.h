@@ -66,7 +66,8 @@ class Step {
   void Output(const float* norm_weight, const kernels::PackedMatrix& output);
 
   // The buffers that grow with a step: what one of so many tokens and logit rows takes at most, with weights of these
-  // types, and what is held now. Buffers of a fixed size (scratch: some 100 KB a thread) are not counted.
+  // types, and what is held now. Not counted: scratch (some 300 KB a thread) and the parts of long contexts that
+  // attention merges (model/attention_plan.h).
   static uint64_t BytesFor(const Config& config, std::span<const tensor::DType> types, kernels::Precision precision,
                            int64_t tokens, int64_t logit_rows);
   uint64_t reserved_bytes() const;

@@ -55,7 +55,7 @@ std::set<int> AskKernelForCpus() {
     cpu_set_t* set = CPU_ALLOC(capacity);
     const size_t bytes = CPU_ALLOC_SIZE(capacity);
     CPU_ZERO_S(bytes, set);
-    // Of the main thread, which is never bound: compute threads are, and one of them may be asking.
+    // Of the main thread, which the operator's list never binds: it binds compute threads, and one may be asking.
     const bool ok = sched_getaffinity(getpid(), bytes, set) == 0;  // EINVAL: the kernel's mask is longer than ours
     for (int cpu = 0; ok && cpu < capacity; ++cpu) {
       if (CPU_ISSET_S(cpu, bytes, set)) cpus.insert(cpu);
