@@ -18,8 +18,14 @@ constexpr int64_t kLeastPromptTokens = 4;
 StepPlan Scheduler::Plan() {
   StepPlan plan;
   Admit(plan);
-  ShareBudget();
-  TakePages(plan);
+  // Whose turn it is may find that the pages of all whom it preempted are held by others too: it is the youngest then
+  // and gets none, so the turn is another's. Each further round has preempted somebody, so they end.
+  size_t preempted = 0;
+  do {
+    preempted = plan.preempted.size();
+    ShareBudget();
+    TakePages(plan);
+  } while (plan.preempted.size() > preempted && !HasShare());
   for (const bool single : {true, false}) {
     for (Sequence* s : running_) {
       if (s->share == 0 || (s->pending() == 1) != single) continue;
@@ -94,6 +100,10 @@ void Scheduler::Give(Sequence& s, int64_t tokens) {
   if (tokens == 0) return;
   s.share = tokens;
   s.last_turn = ++turns_;
+}
+
+bool Scheduler::HasShare() const {
+  return std::any_of(running_.begin(), running_.end(), [](const Sequence* s) { return s->share > 0; });
 }
 
 // Sets each running sequence's share of the step's tokens; 0 for those that get none.

@@ -161,6 +161,7 @@ class Scheduler {
   bool Fits(Sequence& candidate, int64_t freed = 0) const;
   bool IsStuck(const Sequence& s) const;
   void ShareBudget();
+  bool HasShare() const;
   void SharePrompts(std::span<Sequence* const> prompts, int64_t budget);
   void Give(Sequence& s, int64_t tokens);
   // prefix.cc
