@@ -18,18 +18,14 @@ namespace tenfold::kernels::avx512vnni {
 
 // Tokens of the first group where nothing is stored: 16 accumulators leave room to convert.
 inline constexpr int kMaxFirst = 16;
-// Tokens of the first and at most of every other group otherwise: 2 panels x 12 tokens are 24 accumulators, two
-// weights, one activation.
-inline constexpr int kMaxGroup = 12;
+// Tokens of the first group otherwise.
+inline constexpr int kFirstOfMany = 12;
 
-// R panels x 256 columns as int8: w[quad][panel][row][4]. A value is scale * (w - 128) in the second half of the
-// columns, and ratio times as much in the first. The ratio is at most 16, so that sums of products fit 32 bits:
-// 128 * 127 * 128 * 16 * (the records' own ratio, at most 32) < 2^31.
+// R panels x 256 columns as int8: w[quad][panel][row][4]. A value in half h of the columns is scale[h] * (w - 128).
 template <int R>
 struct alignas(64) Converted {
   uint8_t w[64][R][layout::kLine];
-  float scale[R][layout::kRows];
-  float ratio[R][layout::kRows];
+  float scale[2][R][layout::kRows];
 };
 
 // Adds converted panels times `tokens` tokens to c [token][R][16]. In panel_rest.cc.
@@ -52,7 +48,9 @@ TENFOLD_INLINE __m512i Convert(__m512i q_even, __m512i q_odd, Affine f) {
   return _mm512_mask_blend_epi8(0xAAAAAAAAAAAAAAAAull, _mm512_srli_epi16(even, 8), odd);
 }
 
-// The scales of a super-block as floats, from the largest magnitude of each row in each half.
+// The scales of a super-block as floats, from the largest magnitude of each row in each half: `scale` in the second
+// half, `ratio` times as much in the first. The ratio is at most 16, so that sums over both halves fit 32 bits:
+// 128 * 127 * 128 * 16 * (the records' own ratio, at most 32) < 2^31.
 struct Scaling {
   __m512 scale, ratio;
   __m512 inverse[2];  // 256 / scale of each half, 0 where all is zero
@@ -203,8 +201,9 @@ void RunFirst(const TileArgs& a) {
       if constexpr (kStore) {
         first.out = a.panels == 2 ? two.w[0][r] : one.w[0][0];
         first.out_stride = a.panels * layout::kLine;
-        _mm512_store_ps(a.panels == 2 ? two.scale[r] : one.scale[0], scales[now].scaling.scale);
-        _mm512_store_ps(a.panels == 2 ? two.ratio[r] : one.ratio[0], scales[now].scaling.ratio);
+        const Scaling& scaling = scales[now].scaling;
+        _mm512_store_ps(a.panels == 2 ? two.scale[0][r] : one.scale[0][0], _mm512_mul_ps(scaling.scale, scaling.ratio));
+        _mm512_store_ps(a.panels == 2 ? two.scale[1][r] : one.scale[1][0], scaling.scale);
       }
       first.Start();
       Format::Walk(here.sb, scales[now], next, &scales[now ^ 1], &state, first);
@@ -229,7 +228,7 @@ void RunOneGroup(const TileArgs& a) {
 template <class Format>
 void RunPanel(const TileArgs& a) {
   std::memset(a.c, 0, static_cast<size_t>(a.tokens * a.panels * layout::kRows) * sizeof(float));
-  a.tokens <= kMaxFirst ? RunOneGroup<Format, kMaxFirst>(a) : RunFirst<Format, kMaxGroup, true>(a);
+  a.tokens <= kMaxFirst ? RunOneGroup<Format, kMaxFirst>(a) : RunFirst<Format, kFirstOfMany, true>(a);
 }
 
 }  // namespace tenfold::kernels::avx512vnni
