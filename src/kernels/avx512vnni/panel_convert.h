@@ -71,6 +71,7 @@ struct Scaling {
 // The scales and mins of a Q4_K or Q5_K super-block with quants of at most kMost. Decoded in four parts, which are
 // spread over the products with the super-block before: from a block's scales to its first factors it is too far for
 // the machine to look past.
+inline constexpr int kScalePieces = 12;
 template <int kMost>
 struct AffineScales {
   Q4KScaleBytes bytes;
@@ -95,6 +96,32 @@ struct AffineScales {
       largest[kPart - 1] = bound;
     } else {
       scaling.Set(largest[0], largest[1]);
+      TENFOLD_UNROLL
+      for (int h = 0; h < 2; ++h) {
+        a_unit[h] = _mm512_mul_ps(d, scaling.inverse[h]);
+        b_unit[h] = _mm512_mul_ps(dmin, scaling.inverse[h]);
+      }
+    }
+  }
+  // The same in kScalePieces parts of some ten operations, for panel_ahead.h.
+  __m512 d, dmin;
+  template <int kPiece>
+  TENFOLD_INLINE_MEMBER void DecodePiece(const uint8_t* sb) {
+    if constexpr (kPiece == 0) {
+      DecodeQ4KScales(sb, &bytes);
+    } else if constexpr (kPiece == 1) {
+      d = LoadHalves(sb);
+      dmin = LoadHalves(sb + 32);
+    } else if constexpr (kPiece < 10) {
+      constexpr int kSub = kPiece - 2;
+      const __m512 min = _mm512_mul_ps(BytesToFloats(bytes.min + 16 * kSub), dmin);
+      const __m512 most = _mm512_mul_ps(d, _mm512_set1_ps(kMost));
+      const __m512 top = _mm512_fmsub_ps(BytesToFloats(bytes.scale + 16 * kSub), most, min);
+      const __m512 bound = _mm512_max_ps(_mm512_abs_ps(top), _mm512_abs_ps(min));
+      largest[kSub / 4] = kSub % 4 == 0 ? bound : _mm512_max_ps(largest[kSub / 4], bound);
+    } else if constexpr (kPiece == 10) {
+      scaling.Set(largest[0], largest[1]);
+    } else {
       TENFOLD_UNROLL
       for (int h = 0; h < 2; ++h) {
         a_unit[h] = _mm512_mul_ps(d, scaling.inverse[h]);
