@@ -49,14 +49,18 @@ Status CheckContext(const Options& options, const model::Config& config) {
 
 // What the largest step takes: all the tokens it may have, of which at most so many want logits.
 uint64_t LargestStepBytes(const Options& options, const model::Config& config, const gguf::File& file,
-                          int64_t step_tokens) {
+                          int64_t step_tokens, int64_t context) {
   std::vector<tensor::DType> types;  // of matrices: vectors meet no activations
   for (const gguf::TensorInfo& tensor : file.tensors()) {
     if (tensor.dims.size() > 1) types.push_back(tensor.type);
   }
   const int64_t logit_rows = std::min(step_tokens, options.max_running + sched::Limits{}.max_scored_tokens);
   const auto precision = options.exact ? kernels::Precision::kExact : kernels::Precision::kFast;
-  return model::Step::BytesFor(config, types, precision, step_tokens, logit_rows);
+  return model::Step::BytesFor(config, types, precision,
+                               {.tokens = step_tokens,
+                                .rows = std::min(step_tokens, options.max_running),
+                                .logit_rows = logit_rows,
+                                .context = context});
 }
 
 // `returning_bytes`: memory that packing the weights will give back.
@@ -71,7 +75,7 @@ Result<PoolPlan> ChosenPool(const Options& options, const model::Config& config,
                    .asked_bytes = options.kv_bytes,
                    .available_bytes = free_bytes == 0 ? 0 : free_bytes + returning_bytes,
                    .weight_bytes = weight_bytes,
-                   .step_bytes = LargestStepBytes(options, config, file, step_tokens),
+                   .step_bytes = LargestStepBytes(options, config, file, step_tokens, context),
                    .step_tokens = step_tokens,
                    .asked_context = options.max_context,
                    .default_context = std::min(config.train_context, kDefaultMaxContext),

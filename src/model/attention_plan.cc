@@ -36,9 +36,24 @@ void AttentionPlan::Build(const Config& config, const kernels::KvFormat& format,
     }
     if (item_count() >= kItemsPerThread * threads || most_heads == 1) break;
   }
-  if (parts_.size() < part_lines_) parts_.resize(part_lines_);
+  if (parts_.size() < part_lines_) {
+    parts_ = {};  // the smaller ones do not stay beside the larger
+    parts_.resize(part_lines_);
+  }
   // The longest work first: a prompt's last blocks see the most positions.
   std::stable_sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) { return a.cost > b.cost; });
+}
+
+uint64_t AttentionPlan::PartBytesFor(const Config& config, int64_t context, int64_t tokens, int64_t rows) {
+  kernels::AttendItem shape;
+  shape.first_position = std::max<int64_t>(context, 1) - 1;
+  shape.n_heads = config.n_heads / config.n_kv_heads;
+  shape.head_dim = config.head_dim;
+  const int64_t chunks = kernels::AttendChunks(shape);
+  if (chunks == 1) return 0;
+  // Of one token, chunk and KV head: what an item of several takes is rounded up less often.
+  const auto part = kernels::AttendPartFloats(shape) * sizeof(float) * static_cast<uint64_t>(config.n_kv_heads);
+  return part * static_cast<uint64_t>(std::min(tokens * chunks, rows * kMostTokenParts));
 }
 
 void AttentionPlan::AddRow(const Config& config, const kernels::KvFormat& format, const StepRow& row,

@@ -27,6 +27,11 @@ class AttentionPlan {
   int64_t item_count() const { return static_cast<int64_t>(items_.size()); }
   size_t ScratchBytes() const { return scratch_bytes_; }
 
+  // Parts of long contexts, which the threads leave for whoever merges them: what a step of so many rows and tokens
+  // takes at most where no position reaches `context`, and what is held now.
+  static uint64_t PartBytesFor(const Config& config, int64_t context, int64_t tokens, int64_t rows);
+  uint64_t part_bytes() const { return parts_.size() * sizeof(Line); }
+
   // Computes item i of a layer: out (n, n_heads * head_dim) of its tokens and heads from q, laid out alike, or a part
   // of them. Every item must have run before out is read and before the next layer's begin. Any threads, scratch
   // (ScratchBytes) private to each.

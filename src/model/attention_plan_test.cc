@@ -59,6 +59,7 @@ class Fixture {
     AttentionPlan plan;
     plan.Build(config_, kv_.format(), rows_, threads);
     items_ = plan.item_count();
+    part_bytes_ = plan.part_bytes();
     std::vector<float> out(q_.size() * 2);
     for (int64_t layer = 0; layer < 2; ++layer) {
       std::atomic<int64_t> next = 0;
@@ -106,6 +107,13 @@ class Fixture {
   }
 
   int64_t items() const { return items_; }
+  uint64_t part_bytes() const { return part_bytes_; }
+  // What the memory plan expects of any step like this one.
+  uint64_t PlannedPartBytes() const {
+    int64_t context = 0;
+    for (const Sequence& s : sequences_) context = std::max(context, s.first_position + s.count);
+    return AttentionPlan::PartBytesFor(config_, context, n_, static_cast<int64_t>(rows_.size()));
+  }
 
  private:
   std::vector<float> Random(int64_t n) {
@@ -135,6 +143,7 @@ class Fixture {
   std::vector<StepRow> rows_;
   std::vector<float> q_;
   int64_t items_ = 0;
+  uint64_t part_bytes_ = 0;
 };
 
 void ExpectEachAlone(Fixture& fixture) {
@@ -167,6 +176,30 @@ TEST(AttentionPlan, ShortStreamsAreDividedByHeads) {
   Fixture fixture(8, 4, kHalves, {{30, 1}});
   fixture.Run(2);
   EXPECT_EQ(fixture.items(), 8);
+}
+
+TEST(AttentionPlan, PartsTakeNoMoreThanPlanned) {
+  const std::vector<std::vector<Sequence>> steps = {{{2100, 1}},
+                                                    {{2100, 1}, {600, 1}, {20, 1}},
+                                                    {{1000, 64}},
+                                                    {{1000, 64}, {4000, 28}, {4000, 29}, {3000, 1}},
+                                                    {{8000, 16}, {8000, 15}}};
+  for (const int threads : {1, 8}) {
+    for (const auto& step : steps) {
+      Fixture fixture(3, 2, kHalves, step);
+      fixture.Run(threads);
+      EXPECT_GT(fixture.part_bytes(), 0u);
+      EXPECT_LE(fixture.part_bytes(), fixture.PlannedPartBytes());
+    }
+    // Where every token of the step is divided, it is what was planned, but for what an item of several saves.
+    Fixture full(3, 2, kHalves, {{2100, 1}, {2100, 1}});
+    full.Run(threads);
+    EXPECT_GE(full.part_bytes(), full.PlannedPartBytes() * 7 / 10);
+    Fixture near(3, 2, kHalves, {{400, 100}, {0, 200}});
+    near.Run(threads);
+    EXPECT_EQ(near.part_bytes(), 0u);
+    EXPECT_EQ(near.PlannedPartBytes(), 0u);
+  }
 }
 
 }  // namespace

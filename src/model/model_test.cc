@@ -446,10 +446,11 @@ TEST(StepMemory, IsWhatTheStepReserves) {
         const std::vector<int32_t> tokens = RandomTokens(n, 512, 5);
         const StepRow rows[] = {{tokens, 0, n - 1, f.pages}};
         f.model->Forward(rows);
-        const uint64_t planned = Step::BytesFor(f.config, types.first(1), precision, n, 1);
+        const Step::Extent extent = {.tokens = n, .rows = 1, .logit_rows = 1, .context = n};
+        const uint64_t planned = Step::BytesFor(f.config, types.first(1), precision, extent);
         EXPECT_LE(f.model->step_bytes(), planned) << n;
         EXPECT_GE(f.model->step_bytes(), planned * 7 / 10) << n;
-        EXPECT_GE(Step::BytesFor(f.config, types, precision, n, 1), planned);
+        EXPECT_GE(Step::BytesFor(f.config, types, precision, extent), planned);
       }
     }
   }

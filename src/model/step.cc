@@ -268,15 +268,15 @@ void Step::Output(const float* norm_weight, const kernels::PackedMatrix& output)
 }
 
 uint64_t Step::BytesFor(const Config& c, std::span<const tensor::DType> types, kernels::Precision precision,
-                        int64_t tokens, int64_t logit_rows) {
+                        const Extent& extent) {
   const int64_t q_width = c.n_heads * c.head_dim;
   const int64_t kv_width = c.n_kv_heads * c.head_dim;
   const int64_t floats = 2 * c.d_model + 2 * q_width + 2 * kv_width + c.d_ff + c.n_rot;
-  uint64_t bytes = static_cast<uint64_t>(tokens * floats + logit_rows * c.vocab_size) * sizeof(float);
+  uint64_t bytes = static_cast<uint64_t>(extent.tokens * floats + extent.logit_rows * c.vocab_size) * sizeof(float);
   for (const int64_t cols : {c.d_model, q_width, c.d_ff}) {
-    bytes += kernels::Activations::BytesFor(types, tokens, cols, precision);
+    bytes += kernels::Activations::BytesFor(types, extent.tokens, cols, precision);
   }
-  return bytes;
+  return bytes + AttentionPlan::PartBytesFor(c, extent.context, extent.tokens, extent.rows);
 }
 
 uint64_t Step::reserved_bytes() const {
@@ -286,7 +286,7 @@ uint64_t Step::reserved_bytes() const {
   }
   uint64_t bytes = floats * sizeof(float);
   for (const kernels::Activations* a : {&act_model_, &act_attention_, &act_ff_}) bytes += a->reserved_bytes();
-  return bytes;
+  return bytes + attention_.part_bytes();
 }
 
 std::span<float> Step::Logits(int64_t i) {

@@ -65,11 +65,16 @@ class Step {
   // logits (m, vocab) for the m positions that want them, in row order.
   void Output(const float* norm_weight, const kernels::PackedMatrix& output);
 
-  // The buffers that grow with a step: what one of so many tokens and logit rows takes at most, with weights of these
-  // types, and what is held now. Not counted: scratch (some 300 KB a thread) and the parts of long contexts that
-  // attention merges (model/attention_plan.h).
+  // The buffers that grow with a step: what one of this size takes at most, with weights of these types, and what is
+  // held now. Not counted: scratch (some 300 KB a thread).
+  struct Extent {
+    int64_t tokens = 0;
+    int64_t rows = 0;  // sequences
+    int64_t logit_rows = 0;
+    int64_t context = 0;  // all positions are below it
+  };
   static uint64_t BytesFor(const Config& config, std::span<const tensor::DType> types, kernels::Precision precision,
-                           int64_t tokens, int64_t logit_rows);
+                           const Extent& extent);
   uint64_t reserved_bytes() const;
 
   // (vocab) floats, valid until the next Begin(), the caller's to change. Row i belongs to the i-th wanted position.
