@@ -1,12 +1,12 @@
 // No kernel reads or writes outside what it was given: weights, activation records and results lie between pages that
 // cannot be touched, once against the page behind them and once against the page before. Prefetches may go beyond.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "kernels/activations.h"
+#include "kernels/guarded_testing.h"
 #include "kernels/matmul_kernels.h"
 #include "kernels/matmul_testing.h"
 #include "kernels/test_isas.h"
@@ -15,36 +15,6 @@ namespace tenfold::kernels {
 namespace {
 
 using testing::DType;
-
-enum class Against { kFront, kBack };
-
-// A copy of `bytes` bytes (a multiple of 64) that begins or ends at a page which cannot be touched.
-class Guarded {
- public:
-  Guarded(const void* from, size_t bytes, Against side) : page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))) {
-    const size_t inside = (bytes + page_ - 1) / page_ * page_;
-    mapped_ = inside + 2 * page_;
-    void* map = mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) std::abort();
-    base_ = static_cast<uint8_t*>(map);
-    if (mprotect(base_ + page_, inside, PROT_READ | PROT_WRITE) != 0) std::abort();
-    data_ = base_ + page_ + (side == Against::kFront ? 0 : inside - bytes);
-    if (from != nullptr) std::memcpy(data_, from, bytes);
-  }
-  ~Guarded() { munmap(base_, mapped_); }
-  Guarded(const Guarded&) = delete;
-  Guarded& operator=(const Guarded&) = delete;
-  uint8_t* data() const { return data_; }
-  // The bytes just outside, for the test of this class.
-  const uint8_t* before() const { return base_ + page_ - 1; }
-  const uint8_t* behind() const { return base_ + mapped_ - page_; }
-
- private:
-  size_t page_;
-  size_t mapped_ = 0;
-  uint8_t* base_ = nullptr;
-  uint8_t* data_ = nullptr;
-};
 
 TEST(GuardedDeathTest, BothEndsAreGuarded) {
   for (const Against side : {Against::kFront, Against::kBack}) {
@@ -66,9 +36,9 @@ TEST(GuardedDeathTest, BothEndsAreGuarded) {
 
 // Panels of a matrix and records of its input, as RunItem would hand them to a kernel.
 struct Case {
-  Case(Isa isa, DType format, int64_t cols, int64_t tokens)
+  Case(Isa isa, DType format, int64_t cols, int64_t tokens, testing::Fill fill = testing::Fill::kRandom)
       : x(testing::MakeInput(tokens, cols, 5)),
-        w(testing::Pack(format, testing::MakeWeights(format, 32, cols, testing::Fill::kRandom, 7), 32, cols, &storage)),
+        w(testing::Pack(format, testing::MakeWeights(format, 32, cols, fill, 7), 32, cols, &storage)),
         activations(testing::Quantized(isa, {format}, x, tokens, cols)),
         records(&activations.impl().For(format)) {}
 
@@ -136,14 +106,25 @@ TEST_P(GuardsOn, DirectKernelsStayInsideAndAgreeForAnyGroup) {
   }
 }
 
-TEST_P(GuardsOn, PanelKernelsStayInside) {
+TEST_P(GuardsOn, PanelKernelsStayInsideAndAgreeWithDirectOnes) {
   for (const DType format : testing::kPanelFormats) {
     const FormatKernels& kernels = KernelsOf(GetParam(), PackingOf(format));
     if (kernels.panel == nullptr) continue;
-    const Case c(GetParam(), format, 768, 40);
+    const Case c(GetParam(), format, 768, 40, testing::Fill::kGaussian);
+    const std::vector<float> want = RunBetweenGuards(c, kernels.direct, 2, 40, Against::kBack);
     for (int64_t tokens = 1; tokens <= 40; ++tokens) {
       for (const Against side : {Against::kFront, Against::kBack}) {
-        for (const int panels : {1, 2}) RunBetweenGuards(c, kernels.panel, panels, tokens, side);
+        for (const int panels : {1, 2}) {
+          const std::vector<float> got = RunBetweenGuards(c, kernels.panel, panels, tokens, side);
+          double error = 0;
+          double power = 0;
+          for (size_t i = 0; i < got.size(); ++i) {
+            const double exact = want[panels == 2 ? i : i / 16 * 32 + i % 16];
+            error += (got[i] - exact) * (got[i] - exact);
+            power += exact * exact;
+          }
+          ASSERT_LE(error, 5e-5 * power) << kernels.panel_name << " " << tokens << " tokens, " << panels << " panels";
+        }
       }
     }
   }
