@@ -50,10 +50,10 @@ class CostModel {
   double PredictMs(const StepCost& cost) const;
 
   // The most prompt tokens beginning at `first_position` that can be added to `base` so that the step is predicted to
-  // take at most budget_ms; 0 when none can, `most` (>= 0) when all can. Besides no more than twice as many as any such
-  // step so far had (with decode rows, or without), because prices learnt from a few tokens say little about many. The
-  // first prompt beside decode rows is bounded by what holds for any machine: k times the tokens cannot take longer
-  // than k times the step, so (budget / predicted(base) - 1) times as many as base has.
+  // take at most budget_ms; 0 when none can, `most` (>= 0) when all can. Besides only a little more than any such step
+  // so far had (with decode rows, or without), because prices learnt from a few tokens say little about many: without
+  // decode rows twice as many, beside them as many as hold for any machine, where k times the tokens cannot take longer
+  // than k times the step.
   int64_t PromptTokensWithin(double budget_ms, const StepCost& base, int64_t first_position, int64_t most) const;
 
   // The speed of the moment: predictions are multiplied by it; 1 is as usual, 2 half as fast.

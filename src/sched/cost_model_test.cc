@@ -182,6 +182,30 @@ TEST(CostModel, TheFirstPromptIsApproachedCarefully) {
   }
 }
 
+// Two steps of a prompt are all that is known when the first stream runs beside the next prompt: its step is predicted
+// well enough for that prompt to get its part.
+TEST(CostModel, APromptTellsWhatAStreamCosts) {
+  CostModel model;
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 512}, {512, 80}}) {
+    StepCost prompt;
+    prompt.AddRow(first, count);
+    model.Observe(prompt, Measured(prompt));
+  }
+  StepCost stream;
+  stream.AddRow(592, 1);
+  EXPECT_GT(model.PredictMs(stream), 0.8 * Measured(stream));
+  EXPECT_LT(model.PredictMs(stream), 1.7 * Measured(stream));
+  int64_t tokens = 0;
+  for (int i = 0; i < 5; ++i) {
+    tokens = std::max<int64_t>(4, model.PromptTokensWithin(2 * model.PredictMs(stream), stream, 576, 100));
+    StepCost mixed = stream;
+    mixed.AddRow(576, tokens);
+    model.Observe(mixed, Measured(mixed));
+  }
+  EXPECT_GE(tokens, 6) << "78 ms alone, 13 a token more";
+  EXPECT_GT(model.PredictMs(stream), 0.7 * Measured(stream)) << "what few tokens taught of tokens is not of streams";
+}
+
 TEST(CostModel, NonsenseIsIgnored) {
   CostModel model;
   StepCost cost;

@@ -12,6 +12,10 @@ namespace {
 
 // However tight the time is: fewer would hardly be cheaper, and a prompt must get on even where predictions are wrong.
 constexpr int64_t kLeastPromptTokens = 4;
+// A mixed step keeps within its slowdown although it takes so many times the usual error longer than predicted. What it
+// is measured by is the streams' usual step: when the machine is slow for a moment, prompts pay for it first.
+constexpr double kErrors = 3;
+constexpr double kMostError = 0.1;  // more is believed to be the machine's
 
 }  // namespace
 
@@ -141,9 +145,12 @@ void Scheduler::ShareBudget() {
 int64_t Scheduler::PromptTokensBeside(const StepCost& streams, int64_t first_position) const {
   const int64_t most = limits_.max_step_tokens - streams.decode_rows;
   if (cost_model_.observations() == 0) return most;
-  const double budget_ms = streams.decode_rows == 0 ? limits_.prompt_step_ms
-                                                    : std::max(limits_.mixed_floor_ms,
-                                                               limits_.mixed_slowdown * cost_model_.PredictMs(streams));
+  double budget_ms = limits_.prompt_step_ms;
+  if (streams.decode_rows > 0) {
+    const double usual_ms = cost_model_.PredictMs(streams) / std::max(1.0, cost_model_.slowness());
+    const double margin = 1 + kErrors * std::min(kMostError, cost_model_.relative_error());
+    budget_ms = std::max(limits_.mixed_floor_ms, limits_.mixed_slowdown * usual_ms / margin);
+  }
   const int64_t within = cost_model_.PromptTokensWithin(budget_ms, streams, first_position, most);
   return std::min(most, std::max(within, kLeastPromptTokens));
 }

@@ -235,9 +235,34 @@ TEST(Scheduler, ALongPromptNeverStopsRunningStreams) {
       sum += ms;
     }
     EXPECT_LE(longest, 3 * alone[4]) << "prompt " << seq;
-    EXPECT_LT(sum, 60'000) << "and the prompt gets done: alone it takes 21 s, and the streams' own tokens are in this";
+    EXPECT_LT(sum, 70'000) << "and the prompt gets done: alone it takes 21 s, and the streams' own tokens are in this";
     scheduler.Remove(seq);
   }
+}
+
+// What a long prompt would get beside streams is less when the machine is slow for a moment, and when predictions err.
+TEST(Scheduler, PromptsPayFirstWhenStepsTakeLongerThanUsual) {
+  Scheduler scheduler({.max_running = 10, .max_step_tokens = 512, .max_context = 4096}, 2000);
+  for (SeqId seq = 1; seq <= 9; ++seq) Add(scheduler, seq, 80, 3000);
+  Add(scheduler, 10, 1000, 5);
+  while (scheduler.View(10).known_tokens == 1000) TimedStep(scheduler);
+  StepCost streams;
+  for (int i = 0; i < 9; ++i) streams.AddRow(200, 1);
+  const auto within = [&] {
+    StepCost mixed = streams;
+    mixed.AddRow(0, scheduler.PromptTokensBeside(streams, 0));
+    return scheduler.cost_model().PredictMs(mixed) / scheduler.cost_model().PredictMs(streams);
+  };
+  const double usual = within();
+  EXPECT_GT(usual, 1.9);
+  EXPECT_LT(usual, 2.5);
+  const int64_t tokens = scheduler.PromptTokensBeside(streams, 0);
+  for (int i = 0; i < 4; ++i) {
+    const StepPlan plan = Step(scheduler);
+    scheduler.Observe(plan, 1.5 * MeasuredMs(plan));
+  }
+  EXPECT_LT(within() * 1.5, usual + 0.3) << "of the usual step";
+  EXPECT_LT(scheduler.PromptTokensBeside(streams, 0), tokens);
 }
 
 TEST(Scheduler, AShortPromptIsNotStuckBehindALongOneNorTheLongBehindShortOnes) {
@@ -406,6 +431,21 @@ TEST(Scheduler, TruncationGivesUpWhatItMayNotWriteAgain) {
   EXPECT_EQ(scheduler.View(1).computed_tokens, 16);
   EXPECT_EQ(scheduler.CheckIntegrity(), "");
   EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 32, 9, 40))) << "and takes its own page back";
+}
+
+// One token a step, and whose turn it is (2) needs a page when all are taken: it preempts 3, all of whose pages it
+// holds itself, and has gained nothing. The step is another's then, not empty.
+TEST(Scheduler, AStepIsNotEmptyWhenWhoHadTheTurnPreemptedForNothing) {
+  Scheduler scheduler({.max_running = 3, .max_step_tokens = 1, .max_context = 100}, 5);
+  Add(scheduler, 1, 1, 60);
+  for (const SeqId seq : {2, 3}) scheduler.Add(seq, {.prompt = std::vector<int32_t>{8}, .max_new_tokens = 40});
+  int preempted = 0;
+  for (int i = 0; i < 120; ++i) {
+    const StepPlan plan = Step(scheduler);
+    ASSERT_EQ(plan.rows.size(), 1u) << "step " << i;
+    preempted += static_cast<int>(plan.preempted.size());
+  }
+  EXPECT_GT(preempted, 0);
 }
 
 TEST(SchedulerDeathTest, MisuseIsABug) {
