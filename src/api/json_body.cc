@@ -7,10 +7,16 @@
 #include <cmath>
 #include <new>
 
+#include "api/repeated_key.h"
 #include "base/nearest_name.h"
 
 namespace tenfold::api {
 namespace json = boost::json;
+namespace {
+
+constexpr size_t kMostNameBytes = 100;  // of a stranger's field name in an answer, which would be megabytes long
+
+}  // namespace
 
 Parsed<json::object> ParseObject(std::string_view body) {
   json::parse_options options;
@@ -33,6 +39,11 @@ Parsed<json::object> ParseObject(std::string_view body) {
     json::value value = parser.release();
     if (!value.is_object()) {
       return InvalidRequest("", fmt::format("The body must be a JSON object, not {}.", KindName(value)));
+    }
+    if (const std::optional<std::string> path = FindRepeatedKey(body, kMaxJsonDepth)) {
+      const std::string name = path->substr(0, kMostNameBytes);
+      return InvalidRequest(
+          name, fmt::format("The body has '{}' twice, and JSON does not say which of them counts; keep one.", name));
     }
     return std::move(value.as_object());
   } catch (const std::exception& e) {  // bad_alloc and Boost's own length errors: one request fails, nothing else
@@ -144,8 +155,7 @@ void FieldReader::RefuseRest() {
   for (const auto& field : object_) {
     const std::string_view name(field.key().data(), field.key().size());
     if (std::find(taken_.begin(), taken_.end(), name) != taken_.end()) continue;
-    // Cut, so that a stranger's field name cannot make an answer of megabytes.
-    const std::string full = FullName(name.substr(0, 100));
+    const std::string full = FullName(name.substr(0, kMostNameBytes));
     const std::vector<std::string> known(taken_.begin(), taken_.end());
     const std::string nearest = NearestName(name, known);
     return Fail(InvalidRequest(

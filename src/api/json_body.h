@@ -17,7 +17,8 @@ namespace tenfold::api {
 
 inline constexpr size_t kMaxJsonDepth = 32;
 
-// The body must be one JSON object, valid UTF-8, at most kMaxJsonDepth deep. Pure, any thread.
+// The body must be one JSON object, valid UTF-8, at most kMaxJsonDepth deep, no key twice in one object. Pure, any
+// thread.
 Parsed<boost::json::object> ParseObject(std::string_view body);
 
 // What kind of JSON value this is, for a sentence: "a string", "an array", "null".

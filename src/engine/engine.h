@@ -136,6 +136,7 @@ struct Token {
   tokenizer::TokenId id = 0;
   float logprob = 0;                        // only if n_top >= 0
   std::vector<sampling::TokenLogprob> top;  // n_top entries
+  int64_t cached_tokens = 0;                // of the prompt, by the time of this token; Timings has the last word
 };
 
 struct Finish {
@@ -148,7 +149,7 @@ struct Request {
   std::vector<tokenizer::TokenId> prompt;  // not empty; every id in the vocabulary
   int64_t max_new_tokens = -1;             // < 0: what the context leaves; 0: nothing is drawn
   sampling::Params sampling;
-  bool ignore_eos = false;    // end-of-generation tokens are never drawn
+  bool ignore_eos = false;    // end-of-generation tokens are never drawn; log-probabilities stay the model's
   bool cache_prompt = true;   // takes pages from the prefix cache and leaves its own there
   std::string cache_salt{};   // shares pages only with requests of the same salt
   int32_t n_top = -1;         // < 0: no log-probabilities; else 0..100
@@ -167,7 +168,9 @@ struct Request {
   std::function<void(Finish&&)> on_finish;  // exactly once, last
 };
 
-// Statistics of one step, for histograms. Called on the loop thread after each step.
+// Statistics of one step, for histograms. Called on the loop thread after each step, with no lock held: the one
+// callback that may wait, so that whoever takes the tokens can hold the loop back when they come faster than they are
+// taken.
 struct StepStats {
   int64_t tokens = 0;
   int64_t sequences = 0;

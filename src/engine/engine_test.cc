@@ -108,6 +108,25 @@ TEST_F(EngineTest, EndOfGenerationStopsAndIsNotHandedOut) {
   EXPECT_GT(stopped, 0);
 }
 
+TEST_F(EngineTest, IgnoringTheEndLeavesLogprobsAlone) {
+  const auto engine = Start({});
+  for (int seed = 0; seed < 8; ++seed) {
+    float logprob[2];
+    for (const bool ignore_eos : {false, true}) {
+      auto answer = std::make_shared<Answer>();
+      Request request = MakeRequest(answer, Prompt(6, seed), 1);
+      request.ignore_eos = ignore_eos;
+      request.cache_prompt = false;
+      request.n_top = 0;
+      ASSERT_TRUE(engine->Submit(std::move(request)).ok());
+      ASSERT_TRUE(answer->WaitFinished());
+      ASSERT_EQ(answer->details.size(), 1u) << "the likeliest token is the end: take another seed";
+      logprob[ignore_eos ? 1 : 0] = answer->details[0].logprob;
+    }
+    EXPECT_EQ(logprob[0], logprob[1]);
+  }
+}
+
 TEST_F(EngineTest, TheLoopThreadFlushesDenormals) {
   const auto engine = Start({});
   std::promise<unsigned> control;

@@ -13,6 +13,8 @@
 namespace tenfold::engine {
 namespace {
 
+constexpr float kNever = -std::numeric_limits<float>::infinity();  // the logit of what must not be drawn
+
 sched::Limits SchedulerLimits(const Options& options, const LoadedModel& loaded) {
   return {.max_running = options.max_running,
           .max_step_tokens = options.max_step_tokens,
@@ -46,6 +48,11 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
   s.prompt_tokens = static_cast<int64_t>(s.tokens.size());
   const int64_t room = loaded_.info->max_context - s.prompt_tokens;
   s.max_new_tokens = s.request.max_new_tokens < 0 ? room : s.request.max_new_tokens;
+  if (s.request.ignore_eos && s.request.n_top >= 0) {
+    // As biases, which change what is drawn and not the log-probabilities that are told of it. They cost two copies of
+    // the logits, so where nothing is told the logits themselves are changed.
+    for (const tokenizer::TokenId end : loaded_.end_tokens) s.request.sampling.bias.push_back({end, kNever});
+  }
   s.sampler = sampling::Sampler(s.request.sampling);
   if (s.request.grammar) s.matcher.emplace(s.request.grammar, s.request.grammar_triggers);
   s.submitted_us = submitted_us;
@@ -164,10 +171,8 @@ Result<sampling::Sample> Loop::Evaluate(int64_t logits_row) {
   const auto next = static_cast<size_t>(row.position) + 1;
   if (next < sequence.tokens.size()) return sampling::Score(logits, sequence.tokens[next], sequence.request.n_top);
   if (sequence.max_new_tokens == 0) return sampling::Sample{};
-  if (sequence.request.ignore_eos) {
-    for (const tokenizer::TokenId id : loaded_.end_tokens) {
-      logits[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
-    }
+  if (sequence.request.ignore_eos && sequence.request.n_top < 0) {
+    for (const tokenizer::TokenId id : loaded_.end_tokens) logits[static_cast<size_t>(id)] = kNever;
   }
   return DrawOne(sequence, logits);
 }
@@ -207,7 +212,8 @@ void Loop::EmitScore(sched::SeqId seq, Result<sampling::Sample> sample, bool las
   const auto it = sequences_.find(seq);
   if (!sample.ok()) return FinishOne(it, FinishReason::kFailed, std::move(sample).error());
   Sequence& sequence = it->second;
-  sequence.scored.push_back({.id = sample->token, .logprob = sample->logprob, .top = std::move(sample->top)});
+  sequence.scored.push_back(
+      {.id = sample->token, .logprob = sample->logprob, .top = std::move(sample->top), .cached_tokens = 0});
   if (last) sequence.request.on_prompt(std::exchange(sequence.scored, {}));
 }
 
@@ -229,7 +235,10 @@ void Loop::Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_u
   }
   sequence.tokens.push_back(sample->token);
   const int64_t generated = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
-  sequence.request.on_token({.id = sample->token, .logprob = sample->logprob, .top = std::move(sample->top)});
+  sequence.request.on_token({.id = sample->token,
+                             .logprob = sample->logprob,
+                             .top = std::move(sample->top),
+                             .cached_tokens = sequence.cached_tokens});
   if (sequence.matcher && sequence.matcher->MustEnd()) {
     FinishOne(it, FinishReason::kStop, {});
   } else if (generated >= sequence.max_new_tokens) {

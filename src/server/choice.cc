@@ -96,6 +96,7 @@ void Choice::Echo(std::vector<Piece>& pieces) {
 
 std::vector<Choice::Piece> Choice::Push(engine::Token&& token) {
   ++generated_tokens_;
+  cached_tokens_ = token.cached_tokens;
   last_token_us_ = NowUs();
   std::vector<Piece> pieces;
   Echo(pieces);

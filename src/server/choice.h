@@ -45,6 +45,7 @@ class Choice {
   bool finished() const { return !answer_.finish_reason.empty(); }
   int64_t prompt_tokens() const { return static_cast<int64_t>(prompt_->ids.size()); }
   int64_t generated_tokens() const { return generated_tokens_; }
+  int64_t cached_tokens() const { return cached_tokens_; }  // of the prompt; once a token has come
   int64_t last_token_us() const { return last_token_us_; }
   const engine::Timings& timings() const { return timings_; }  // once finished
   const api::ChoiceAnswer& answer() const { return answer_; }  // what was kept, and the reason
@@ -70,6 +71,7 @@ class Choice {
   api::ChoiceAnswer answer_;
   engine::Timings timings_;
   int64_t generated_tokens_ = 0;
+  int64_t cached_tokens_ = 0;
   int64_t last_token_us_ = 0;
 };
 

@@ -155,7 +155,7 @@ TEST_F(ChoiceTest, EchoedLogprobsAreThoseOfTheGeneration) {
     EXPECT_TRUE(logprobs.at("top_logprobs").at(0).is_null());
     for (size_t i = 0; i < told.size(); ++i) {
       EXPECT_EQ(content[3 + i].at("id"), told[i].at("id"));
-      // ignore_eos took a token out of the generated ones' distribution, and few and many tokens round differently.
+      // Few and many tokens round differently.
       EXPECT_NEAR(content[3 + i].at("logprob").to_number<double>(), told[i].at("logprob").to_number<double>(), 0.05);
     }
     // text_offset counts characters.

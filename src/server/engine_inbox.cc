@@ -21,7 +21,21 @@ void EngineInbox::Flush() {
     const std::lock_guard<std::mutex> lock(mutex_);
     events.swap(events_);
   }
+  taken_.notify_all();
   if (!events.empty()) handler_(std::move(events));
+}
+
+void EngineInbox::WaitForRoom(size_t most) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  taken_.wait(lock, [&] { return open_ || events_.size() <= most; });
+}
+
+void EngineInbox::Open() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    open_ = true;
+  }
+  taken_.notify_all();
 }
 
 }  // namespace tenfold::server

@@ -2,8 +2,12 @@
 //
 // Why not one asio::post per token: ten streams would wake the I/O thread ten times a step. Why not lock-free: the lock
 // is held for a vector's push_back or swap, and the loop pushes some dozens of times a step.
+//
+// What holds the loop back: a model of toy size makes tokens faster than the I/O thread can write them, and what lies
+// here is bounded by nothing else. So between two steps the loop waits until there is room (WaitForRoom).
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -39,11 +43,20 @@ class EngineInbox {
   EngineInbox(IoLoop& loop, std::function<void(std::vector<EngineEvent>&&)> handler);
   void Push(EngineEvent event);  // any thread; never waits for the I/O thread
   void Flush();                  // I/O thread: handles what is there now
+  // The loop thread, between steps: returns once at most `most` events are here, or after Open(). The I/O thread must
+  // never wait for the loop's.
+  void WaitForRoom(size_t most = kMostEvents);
+  void Open();  // from now on nobody waits: the I/O thread takes nothing any more
+
+  // Some hundred steps of ten streams, and about 1 MB: at real models' speed the loop never gets there.
+  static constexpr size_t kMostEvents = 4096;
 
  private:
   IoLoop& loop_;
   std::function<void(std::vector<EngineEvent>&&)> handler_;
   std::mutex mutex_;
+  std::condition_variable taken_;
+  bool open_ = false;
   std::vector<EngineEvent> events_;
 };
 

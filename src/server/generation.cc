@@ -436,7 +436,11 @@ void Generation::Stop() {
 void Generation::AddSlots(std::vector<SlotState>* out) const {
   for (const Choice& choice : choices_) {
     if (choice.request_id == 0 || choice.finished()) continue;
-    out->push_back({choice.request_id, choice.prompt_tokens(), choice.generated_tokens(), body_->options.max_tokens});
+    out->push_back({.task = choice.request_id,
+                    .prompt_tokens = choice.prompt_tokens(),
+                    .generated_tokens = choice.generated_tokens(),
+                    .cached_tokens = choice.cached_tokens(),
+                    .most_tokens = body_->options.max_tokens});
   }
 }
 

@@ -131,7 +131,11 @@ struct Metrics::Histograms {
 
 Metrics::Metrics(std::string model_name)
     : model_name_(std::move(model_name)), histograms_(std::make_unique<Histograms>()) {
-  for (const char* reason : {"stop", "length"}) succeeded_[reason] = 0;
+  // Zero and absent are not the same to whoever computes a rate.
+  for (const char* reason : {"stop", "length", "tool_calls"}) succeeded_[reason] = 0;
+  for (const char* reason :
+       {"overloaded", "deadline", "unavailable", "not_supported", "not_allowed", "invalid", "internal", "connections"})
+    rejected_[reason] = 0;
   for (const char* where : {"preparing", "loading", "queued", "prefill", "decode", "send_buffer"})
     cancelled_[where] = 0;
 }

@@ -16,7 +16,7 @@ namespace tenfold::server {
 
 // One finished request, as the histograms want it. Times in microseconds.
 struct RequestObservation {
-  std::string_view finish_reason;  // "stop", "length"
+  std::string_view finish_reason;  // "stop", "length", "tool_calls"
   int64_t e2e_us = 0;
   int64_t queue_us = 0;
   int64_t prefill_us = 0;

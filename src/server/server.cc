@@ -84,7 +84,10 @@ Status Server::Bind() {
 uint16_t Server::port() const { return impl_->listener.port(); }
 
 std::function<void(const engine::StepStats&)> Server::StepObserver() {
-  return [inbox = &impl_->inbox](const engine::StepStats& step) { inbox->Push(step); };
+  return [inbox = &impl_->inbox](const engine::StepStats& step) {
+    inbox->Push(step);
+    inbox->WaitForRoom();
+  };
 }
 
 void Server::Attach(engine::Engine& engine) {
@@ -106,6 +109,7 @@ bool Server::Run() {
     s.Beat();
   }
   s.loop.Run();
+  s.inbox.Open();                                            // nobody takes what the engine says any more
   if (s.config.on_progress_end) s.config.on_progress_end();  // a load that still ran
   return !s.cut_short;
 }

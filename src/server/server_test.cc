@@ -80,12 +80,28 @@ TEST_F(ServerTest, MetricsOfBothFamilies) {
   }
   const TestResponse metrics = server_->Get("/metrics");
   EXPECT_EQ(metrics.Header("Content-Type").substr(0, 10), "text/plain");
-  for (const char* name : {"llamacpp:prompt_tokens_total", "llamacpp:tokens_predicted_total", "llamacpp:n_decode_total",
-                           "llamacpp:requests_processing", "llamacpp:kv_cache_usage_ratio", "vllm:num_requests_running",
-                           "vllm:generation_tokens_total", "vllm:request_success_total",
-                           "vllm:time_to_first_token_seconds_bucket", "vllm:iteration_tokens_total_count",
-                           "tenfold_load_state", "tenfold_cancelled_total", "tenfold_step_seconds_sum"}) {
-    EXPECT_NE(metrics.body.find("\n" + std::string(name) + "{"), std::string::npos) << name;
+  const auto has = [&](const std::string& name) { return metrics.body.find("\n" + name + "{") != std::string::npos; };
+  for (const char* name :
+       {"prompt_tokens_total", "tokens_predicted_total", "prompt_seconds_total", "tokens_predicted_seconds_total",
+        "n_decode_total", "prompt_tokens_seconds", "predicted_tokens_seconds", "requests_processing",
+        "requests_deferred", "n_busy_slots_per_decode", "kv_cache_usage_ratio"}) {
+    EXPECT_TRUE(has("llamacpp:" + std::string(name))) << name;
+  }
+  for (const char* name : {"num_requests_running", "num_requests_waiting", "kv_cache_usage_perc",
+                           "prefix_cache_queries_total", "prefix_cache_hits_total", "num_preemptions_total",
+                           "prompt_tokens_total", "generation_tokens_total", "request_success_total"}) {
+    EXPECT_TRUE(has("vllm:" + std::string(name))) << name;
+  }
+  for (const char* name :
+       {"vllm:time_to_first_token_seconds", "vllm:inter_token_latency_seconds", "vllm:e2e_request_latency_seconds",
+        "vllm:request_queue_time_seconds", "vllm:request_prefill_time_seconds", "vllm:request_decode_time_seconds",
+        "vllm:request_prompt_tokens", "vllm:request_generation_tokens", "vllm:iteration_tokens_total",
+        "tenfold_predicted_vs_actual_seconds", "tenfold_step_seconds"}) {
+    for (const char* part : {"_bucket", "_sum", "_count"}) EXPECT_TRUE(has(name + std::string(part))) << name << part;
+  }
+  for (const char* name : {"tenfold_load_state", "tenfold_load_progress", "tenfold_rejected_total",
+                           "tenfold_cancelled_total", "tenfold_slo_met_total"}) {
+    EXPECT_TRUE(has(name)) << name;
   }
   for (const char* bound : {"le=\"8\"", "le=\"12\""}) EXPECT_NE(metrics.body.find(bound), std::string::npos) << bound;
   EXPECT_EQ(server_->Metric("tenfold_load_state{model_name=\"tiny\",state=\"ready\"}"), 1);

@@ -225,6 +225,12 @@ std::string SlotsJson(const StatusInput& input, std::vector<SlotState> unfinishe
     if (i < busy) {
       const SlotState& slot = unfinished[i];
       w.Key("id_task").Int(slot.task).Key("n_prompt_tokens").Int(slot.prompt_tokens);
+      // Null until the first token: how much of the prompt is found is only known when the rest is computed.
+      const bool began = slot.generated_tokens > 0;
+      w.Key("n_prompt_tokens_processed");
+      began ? w.Int(slot.prompt_tokens - slot.cached_tokens) : w.Null();
+      w.Key("n_prompt_tokens_cache");
+      began ? w.Int(slot.cached_tokens) : w.Null();
       w.Key("params").BeginObject().Key("n_predict").Int(slot.most_tokens).EndObject();
       w.Key("next_token").BeginArray().BeginObject().Key("n_decoded").Int(slot.generated_tokens);
       w.EndObject().EndArray();

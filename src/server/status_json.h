@@ -21,7 +21,8 @@ struct SlotState {
   int64_t task = 0;  // the engine's number of it, rising
   int64_t prompt_tokens = 0;
   int64_t generated_tokens = 0;
-  int64_t most_tokens = -1;  // that may be generated; < 0: what the context leaves
+  int64_t cached_tokens = 0;  // of the prompt; known once a token has been generated
+  int64_t most_tokens = -1;   // that may be generated; < 0: what the context leaves
 };
 
 struct StatusInput {

@@ -92,13 +92,17 @@ TEST(StatusJson, SlotsTellWhatRunsAndNotWhatWaits) {
   input.model = &model;
   input.snapshot.optimization.parallel = 3;
   input.snapshot.running = 2;
-  const std::vector<SlotState> unfinished = {{.task = 9, .prompt_tokens = 5},
-                                             {.task = 7, .prompt_tokens = 6},
-                                             {.task = 8, .prompt_tokens = 4, .generated_tokens = 2, .most_tokens = 20}};
+  const std::vector<SlotState> unfinished = {
+      {.task = 9, .prompt_tokens = 5},
+      {.task = 7, .prompt_tokens = 6},
+      {.task = 8, .prompt_tokens = 40, .generated_tokens = 2, .cached_tokens = 32, .most_tokens = 20}};
   const boost::json::value slots = Json(SlotsJson(input, unfinished));
   ASSERT_EQ(slots.as_array().size(), 3u);
   EXPECT_EQ(slots.at(0).at("id_task"), 8) << "what has drawn a token runs";
   EXPECT_EQ(slots.at(0).at("next_token").at(0).at("n_decoded"), 2);
+  EXPECT_EQ(slots.at(0).at("n_prompt_tokens_cache"), 32);
+  EXPECT_EQ(slots.at(0).at("n_prompt_tokens_processed"), 8);
+  EXPECT_TRUE(slots.at(1).at("n_prompt_tokens_cache").is_null()) << "not known before the first token";
   EXPECT_EQ(slots.at(0).at("params").at("n_predict"), 20);
   EXPECT_EQ(slots.at(1).at("id_task"), 7) << "then the eldest";
   EXPECT_EQ(slots.at(1).at("n_prompt_tokens"), 6);

@@ -136,6 +136,21 @@ class WeakSymbolsTest(Tree):
         self.assertIn("Weak()", output)
 
 
+class ContainerTest(Tree):
+    def test_a_library_that_the_image_lacks(self):
+        self.write("main.cc", "int main() {}\n")
+        program = self.root / "program"
+        subprocess.run(["g++", "-Wl,--no-as-needed", self.root / "main.cc", "-lcrypto", "-o", program], check=True)
+        first = "FROM debian AS build\nRUN apt-get install -y libssl3\nFROM debian\nRUN apt-get install -y curl "
+        self.write("Dockerfile", first + "libssl3\n")
+        command = (sys.executable, HERE / "check_container.py", program, "--dockerfile", self.root / "Dockerfile")
+        self.assertEqual(run(*command)[0], 0)
+        self.write("Dockerfile", first + "libfmt9\n")
+        code, output = run(*command)
+        self.assertEqual(code, 1)
+        self.assertIn("does not install libssl3, which has libcrypto.so.3", output)
+
+
 class SkipsTest(Tree):
     def check(self, **environment):
         return run(sys.executable, CI / "check_skips.py", self.root / "results", "--allowed", self.root / "allowed.txt",
