@@ -112,8 +112,19 @@ class DrainTest(unittest.TestCase):
 
     def test_ten_streams_are_whole(self):
         """SIGTERM in the middle of ten streams: ten whole answers, the same as alone; a late request hears 503; exit 0."""
-        tokens = 400
-        with harness.ready_server(self.model, "--exact", "-np", "6") as server:  # four of them wait at first
+        # A machine that is busy with something else besides may bring the signal after the end of short answers.
+        for tokens in (400, 1200, 3600):
+            under_way = self.drain_ten_streams(tokens)
+            print(f"signal with {under_way} of 10 streams of {tokens} tokens under way")
+            if under_way > 0:
+                return
+        self.fail("the signal came too late to prove anything, three times")
+
+    def drain_ten_streams(self, tokens):
+        """How many of the ten were under way when the drain began. One more stream, of a client that hangs up in the end,
+        keeps the server draining until the late requests have been asked, however slow the machine."""
+        arguments = ["--exact", "-np", "7", "-c", "32768", "--drain-seconds", "100"]
+        with harness.ready_server(self.model, *arguments) as server:  # some wait at first
             alone = [text_of(harness.stream_all(server.port, "/v1/completions", ask(i, tokens))) for i in range(10)]
             begun, ended = threading.Semaphore(0), []
             late = {}
@@ -132,20 +143,19 @@ class DrainTest(unittest.TestCase):
                     raise AssertionError(f"stream {index} ended after {len(chunks)} chunks: {chunks[-1:]}")
 
             def stop():
-                for _ in range(6):
-                    begun.acquire()
-                server.process.send_signal(signal.SIGTERM)
-                harness.wait_until(lambda: "shutting down" in server.log_text(), 5, "the drain begins")
-                late["ended before"] = len(ended)
-                late["answer"] = harness.post(server.port, "/v1/completions", ask(0, 1))
-                late["tokenize"] = harness.post(server.port, "/tokenize", {"content": "a"}).status
-                late["readyz"] = harness.get(server.port, "/readyz").status
-                late["livez"] = harness.get(server.port, "/livez").status
-                return None
+                with harness.stream(server.port, "/v1/completions", ask(0, 30000)) as (_, events):
+                    next(events)
+                    for _ in range(6):
+                        begun.acquire()
+                    server.process.send_signal(signal.SIGTERM)
+                    harness.wait_until(lambda: "shutting down" in server.log_text(), 20, "the drain begins")
+                    late["ended before"] = len(ended)
+                    late["answer"] = harness.post(server.port, "/v1/completions", ask(0, 1))
+                    late["tokenize"] = harness.post(server.port, "/tokenize", {"content": "a"}).status
+                    late["readyz"] = harness.get(server.port, "/readyz").status
+                    late["livez"] = harness.get(server.port, "/livez").status
             answers = harness.in_parallel([*[lambda i=i: stream(i) for i in range(10)], stop])[:10]
-            self.assertEqual(server.process.wait(30), 0, server.log_text())
-            self.assertLess(late["ended before"], 10, "the signal came too late to prove anything")
-            print(f"signal with {10 - late['ended before']} of 10 streams under way")
+            self.assertEqual(server.process.wait(110), 0, server.log_text())
             for index, chunks in enumerate(answers):
                 self.assertEqual(text_of(chunks), alone[index], f"stream {index}")
                 self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "length")
@@ -153,6 +163,7 @@ class DrainTest(unittest.TestCase):
             self.assertEqual(late["answer"].json()["error"]["type"], "service_unavailable_error")
             self.assertGreaterEqual(int(late["answer"].headers["Retry-After"]), 1)
             self.assertEqual((late["tokenize"], late["readyz"], late["livez"]), (503, 503, 200))
+            return 10 - late["ended before"]
 
     def test_what_is_held_for_the_load_is_answered(self):
         model = harness.make_model(self.folder, "tiny-qwen3-realvocab", "--types", "q4_k_m")
@@ -182,21 +193,21 @@ class DrainTest(unittest.TestCase):
             error = json.loads(rest[-1])["error"]
             self.assertEqual(error["type"], "service_unavailable_error")
             self.assertGreater(len(rest), 2, "it ran on until the limit")
-            self.assertTrue(0.9 < took < 5, took)
-            self.assertEqual(server.process.wait(5), 0, server.log_text())
+            self.assertTrue(0.9 < took < 20, took)  # far below what the answer would take, far above what a busy machine adds
+            self.assertEqual(server.process.wait(20), 0, server.log_text())
 
     def test_a_second_signal_ends_at_once(self):
         with harness.ready_server(self.model, "--drain-seconds", "600", "-c", "32768") as server:
             with harness.stream(server.port, "/v1/completions", ask(0, 30000)) as (_, events):
                 next(events)
                 server.process.send_signal(signal.SIGTERM)
-                harness.wait_until(lambda: "shutting down" in server.log_text(), 5, "the drain begins")
+                harness.wait_until(lambda: "shutting down" in server.log_text(), 20, "the drain begins")
                 begin = time.monotonic()
                 server.process.send_signal(signal.SIGTERM)
                 rest = list(events)
                 self.assertEqual(json.loads(rest[-1])["error"]["type"], "service_unavailable_error")
-                self.assertEqual(server.process.wait(5), 0, server.log_text())
-                self.assertLess(time.monotonic() - begin, 2)
+                self.assertEqual(server.process.wait(20), 0, server.log_text())
+                self.assertLess(time.monotonic() - begin, 20, "of 600 that it might have drained")
 
     def test_the_manager_hears_ready_status_and_stopping(self):
         manager = Manager(self.folder)
