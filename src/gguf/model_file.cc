@@ -98,12 +98,16 @@ std::span<const uint8_t> ModelFile::TensorBytes(const TensorInfo& tensor) const 
   return maps_[tensor.part].bytes().subspan(tensor.offset_bytes, tensor.size_bytes);
 }
 
-void ModelFile::WillNeed(const TensorInfo& tensor) const {
-  maps_[tensor.part].WillNeed(tensor.offset_bytes, tensor.size_bytes);
+void ModelFile::WillNeed(const TensorInfo& tensor, uint64_t offset, uint64_t length) const {
+  maps_[tensor.part].WillNeed(tensor.offset_bytes + offset, length);
 }
 
-void ModelFile::Release(const TensorInfo& tensor, uint64_t length) const {
-  maps_[tensor.part].Release(tensor.offset_bytes, std::min(length, tensor.size_bytes));
+void ModelFile::Enter(const TensorInfo& tensor, uint64_t offset, uint64_t length) const {
+  maps_[tensor.part].Enter(tensor.offset_bytes + offset, length);
+}
+
+void ModelFile::Release(const TensorInfo& tensor, uint64_t offset, uint64_t length) const {
+  maps_[tensor.part].Release(tensor.offset_bytes + offset, length);
 }
 
 }  // namespace tenfold::gguf

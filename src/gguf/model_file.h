@@ -31,9 +31,11 @@ class ModelFile {
 
   // `tensor` must be one of file().tensors().
   std::span<const uint8_t> TensorBytes(const TensorInfo& tensor) const;
-  // Asks for a tensor to be read ahead; gives the pages of its first `length` bytes back. Hints, as MappedFile's.
-  void WillNeed(const TensorInfo& tensor) const;
-  void Release(const TensorInfo& tensor, uint64_t length) const;
+  // Hints about bytes [offset, offset + length) of a tensor, as MappedFile's: read them ahead, enter them into the page
+  // table, give their pages back.
+  void WillNeed(const TensorInfo& tensor, uint64_t offset, uint64_t length) const;
+  void Enter(const TensorInfo& tensor, uint64_t offset, uint64_t length) const;
+  void Release(const TensorInfo& tensor, uint64_t offset, uint64_t length) const;
 
  private:
   ModelFile() = default;

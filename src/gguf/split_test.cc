@@ -91,8 +91,9 @@ TEST(SplitModel, EveryTensorIsFoundInItsPart) {
     const TensorInfo* tensor = model->file().FindTensor("t" + std::to_string(i));
     ASSERT_NE(tensor, nullptr);
     EXPECT_EQ(tensor->part, i < 2 ? 1u : 2u);
-    model->WillNeed(*tensor);
-    model->Release(*tensor, tensor->size_bytes);
+    model->WillNeed(*tensor, 0, tensor->size_bytes);
+    model->Enter(*tensor, 0, tensor->size_bytes);
+    model->Release(*tensor, 0, tensor->size_bytes);
     EXPECT_THAT(model->TensorBytes(*tensor), ::testing::ElementsAreArray(Bytes(4 * (4u + i), i)));
   }
 }

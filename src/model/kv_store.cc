@@ -16,6 +16,13 @@ Result<KvStore> KvStore::Allocate(const Config& config, const kernels::KvFormat&
   return store;
 }
 
+void KvStore::TouchLayers(platform::ThreadPool& pool) {
+  if (layer_bytes_ == 0) return;
+  pool.ParallelFor(static_cast<int64_t>(buffer_.size() / layer_bytes_), [&](int64_t layer, int) {
+    *const_cast<volatile uint8_t*>(buffer_.data() + static_cast<size_t>(layer) * layer_bytes_) = 0;
+  });
+}
+
 kernels::KvPages KvStore::Pages(int64_t layer, int64_t kv_head, std::span<const int32_t> page_ids) const {
   uint8_t* const base = buffer_.data() + static_cast<size_t>(layer) * layer_bytes_;
   return {base + static_cast<size_t>(kv_head) * head_bytes_, page_bytes_, head_bytes_, page_ids, format_};

@@ -8,6 +8,7 @@
 #include "kernels/attention.h"
 #include "model/config.h"
 #include "platform/memory.h"
+#include "platform/thread_pool.h"
 
 namespace tenfold::model {
 
@@ -21,6 +22,8 @@ class KvStore {
   // Bytes of one page id.
   static uint64_t PageBytes(const Config& config, const kernels::KvFormat& format);
   static Result<KvStore> Allocate(const Config& config, const kernels::KvFormat& format, int32_t pages);
+  // Touches where each layer begins, which the first token does anyway: a huge page each, here cleared by all threads.
+  void TouchLayers(platform::ThreadPool& pool);
 
   // The pages of one sequence as the attention of a layer sees them from kv_head on.
   kernels::KvPages Pages(int64_t layer, int64_t kv_head, std::span<const int32_t> page_ids) const;

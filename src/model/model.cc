@@ -11,6 +11,7 @@ Result<std::unique_ptr<Model>> Model::Load(const gguf::ModelFile& file, const Co
   model->config_ = config;
   TENFOLD_TRY(model->weights_, LoadWeights(file, config, pool, progress));
   TENFOLD_TRY(model->kv_, KvStore::Allocate(config, options.kv_format, kv_pages));
+  model->kv_.TouchLayers(pool);
   RopeTable rope = MakeRopeTable(config.rope_scaling, config.n_rot, config.rope_base, config.train_context,
                                  model->weights_.rope_factors);
   model->step_ =

@@ -11,21 +11,13 @@
 
 #include "base/checked_math.h"
 #include "gguf/quote.h"
+#include "model/pack_tensors.h"
 #include "tensor/dequantize.h"
 
 namespace tenfold::model {
 namespace {
 
 using kernels::PackedMatrix;
-
-// One tensor of the file and where it goes: exactly one of matrix and vector is set.
-struct Binding {
-  const gguf::TensorInfo* tensor = nullptr;
-  PackedMatrix* matrix = nullptr;
-  const float** vector = nullptr;
-  size_t arena_offset = 0;
-  size_t arena_bytes = 0;
-};
 
 std::string ShapeText(const std::vector<uint64_t>& dims) { return fmt::format("[{}]", fmt::join(dims, ", ")); }
 
@@ -155,49 +147,6 @@ std::optional<uint64_t> PlaceAll(std::vector<Binding>& bindings) {
   return end;
 }
 
-// Bytes of the file that are packed before their pages are given back and somebody is told: small beside any model,
-// large beside what starting the threads costs (10 us against some 10 ms).
-constexpr size_t kPieceBytes = size_t{16} << 20;
-// Panels that a thread takes at once.
-constexpr int64_t kPanelGrain = 2;
-
-// Packs panels [begin, end) of the matrix.
-void PackPanels(const PackedMatrix& m, const uint8_t* src, uint8_t* dst, int64_t begin, int64_t end,
-                platform::ThreadPool& pool) {
-  const size_t row_bytes = tensor::RowBytes(m.format, static_cast<size_t>(m.cols));
-  const size_t panel_bytes = kernels::PanelBytes(m.format, m.cols);
-  pool.ParallelFor(
-      end - begin,
-      [&](int64_t i, int) {
-        const int64_t first = (begin + i) * kernels::kPanelRows;
-        const int64_t rows = std::min(kernels::kPanelRows, m.rows - first);
-        kernels::PackPanel(m.format, src + static_cast<size_t>(first) * row_bytes, rows, m.cols,
-                           dst + static_cast<size_t>(begin + i) * panel_bytes);
-      },
-      kPanelGrain);
-}
-
-// Packs one tensor piece by piece. packed(bytes): so many bytes of it are done; false: stop, and so does this.
-template <class Packed>
-bool PackTensor(const Binding& b, const uint8_t* src, uint8_t* dst, platform::ThreadPool& pool, Packed&& packed) {
-  if (b.vector != nullptr) {
-    tensor::DequantizeRow(b.tensor->type, src, static_cast<size_t>(b.tensor->dims[0]), reinterpret_cast<float*>(dst));
-    *b.vector = reinterpret_cast<const float*>(dst);
-    return packed(b.tensor->size_bytes);
-  }
-  PackedMatrix& m = *b.matrix;
-  m.data = dst;
-  const size_t row_bytes = tensor::RowBytes(m.format, static_cast<size_t>(m.cols));
-  const int64_t panels = kernels::PanelCount(m.rows);
-  const auto piece = static_cast<int64_t>(std::max<size_t>(1, kPieceBytes / (row_bytes * kernels::kPanelRows)));
-  for (int64_t begin = 0; begin < panels; begin += piece) {
-    const int64_t end = std::min(begin + piece, panels);
-    PackPanels(m, src, dst, begin, end, pool);
-    if (!packed(static_cast<uint64_t>(std::min(end * kernels::kPanelRows, m.rows)) * row_bytes)) return false;
-  }
-  return true;
-}
-
 // They divide frequencies: a factor below 1e-3 or that is no number would turn text into noise.
 Status CheckRopeFactors(const Config& config, const float* factors) {
   if (factors == nullptr) return {};
@@ -264,16 +213,7 @@ Result<Weights> LoadWeights(const gguf::ModelFile& model_file, const Config& con
   const uint64_t total = model_file.size_bytes();
   const Error cancelled{ErrorCode::kCancelled, "the load was cancelled"};
   if (!progress(0, total)) return cancelled;
-  for (size_t i = 0; i < bindings.size(); ++i) {
-    const gguf::TensorInfo& t = *bindings[i].tensor;
-    if (i + 1 < bindings.size()) model_file.WillNeed(*bindings[i + 1].tensor);
-    const auto packed = [&](uint64_t bytes) {
-      model_file.Release(t, bytes);
-      return progress(model_file.PositionOf(t) + bytes, total);
-    };
-    uint8_t* to = weights.arena.data() + bindings[i].arena_offset;
-    if (!PackTensor(bindings[i], model_file.TensorBytes(t).data(), to, pool, packed)) return cancelled;
-  }
+  if (!PackTensors(model_file, bindings, weights.arena.data(), pool, progress)) return cancelled;
   if (!progress(total, total)) return cancelled;
   if (IsTied(file)) weights.output = weights.embedding;
   TENFOLD_TRY_STATUS(CheckRopeFactors(config, weights.rope_factors));

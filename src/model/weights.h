@@ -1,11 +1,10 @@
 // A model's weights in memory: every matrix in the kernels' panels, every norm as floats, one arena.
 //
-// What it does: binds tensors by name, checks their shapes against the config, packs them with all threads and gives
-// the file's pages back as it goes, so that peak memory is one model plus some 16 MiB. What it does not: compute.
+// What it does: binds tensors by name, checks their shapes against the config and has them packed
+// (model/pack_tensors.h), so that peak memory is one model plus some 2 MiB a thread. What it does not: compute.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "base/result.h"
@@ -13,6 +12,7 @@
 #include "gguf/model_file.h"
 #include "kernels/packed_matrix.h"
 #include "model/config.h"
+#include "model/pack_tensors.h"
 #include "platform/memory.h"
 #include "platform/thread_pool.h"
 
@@ -60,10 +60,6 @@ struct TypeBytes {
 };
 // Of each computable type in the file, most bytes first.
 std::vector<TypeBytes> BytesByType(const gguf::File& file);
-
-// Called every 16 MiB or so with how far in the file (all parts, end to end) everything is packed, and its size. Never
-// goes back, and reaches the size when all is done. Returning false abandons the load (kCancelled).
-using LoadProgress = std::function<bool(uint64_t done_bytes, uint64_t total_bytes)>;
 
 // Errors as CheckTensors, kResourceExhausted without room for the arena, kCancelled.
 Result<Weights> LoadWeights(const gguf::ModelFile& model_file, const Config& config, platform::ThreadPool& pool,

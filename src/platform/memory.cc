@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kReadPiece = size_t{8} << 20;
+constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14: newer than some headers that we compile with
 
 size_t PageBytes() {
   static const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -142,12 +143,16 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<uint8_t*>(data_), size_);
 }
 
-void MappedFile::WillNeed(size_t offset, size_t length) const {
+void MappedFile::Advise(size_t offset, size_t length, int advice) const {
   if (offset >= size_) return;
   const size_t begin = offset / PageBytes() * PageBytes();
   const size_t end = offset + std::min(length, size_ - offset);
-  madvise(const_cast<uint8_t*>(data_) + begin, end - begin, MADV_WILLNEED);
+  madvise(const_cast<uint8_t*>(data_) + begin, end - begin, advice);
 }
+
+void MappedFile::WillNeed(size_t offset, size_t length) const { Advise(offset, length, MADV_WILLNEED); }
+
+void MappedFile::Enter(size_t offset, size_t length) const { Advise(offset, length, kPopulateRead); }
 
 void MappedFile::Release(size_t offset, size_t length) const {
   if (offset >= size_) return;

@@ -100,6 +100,7 @@ TEST_F(MappedFileTest, HintsAcceptAnyRangeAndKeepTheBytes) {
   for (size_t offset : {size_t{0}, size_t{1}, size_t{4096}, size_t{5000}, text.size() - 1, text.size(), SIZE_MAX}) {
     for (size_t length : {size_t{0}, size_t{1}, size_t{4096}, size_t{9000}, SIZE_MAX}) {
       file->WillNeed(offset, length);
+      file->Enter(offset, length);
       file->Release(offset, length);
     }
   }

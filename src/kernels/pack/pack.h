@@ -1,6 +1,7 @@
 // Packers of each weight format: GGUF rows to a panel of 16, and one row back. Layouts: pack/layout.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "tensor/dtype.h"
@@ -23,6 +24,8 @@ void PackFloats(const uint8_t* src, int64_t rows, int64_t cols, int elem_bytes, 
 // What Q4_K and Q5_K share: d, dmin and scales (the first 16 bytes of a GGUF block) to and from lane `row` of the first
 // four lines of a panel super-block.
 void PackKHeader(const uint8_t* gguf, int64_t row, uint8_t* sb);
+// The same of 16 rows, whose blocks are stride_bytes apart.
+void PackKHeaders(const uint8_t* gguf, size_t stride_bytes, uint8_t* sb);
 void UnpackKHeader(const uint8_t* sb, int64_t row, uint8_t* gguf);
 
 // The GGUF bytes of block `block` of row `row` (0..15) of a panel; `cols` of the whole panel. gguf: one block.

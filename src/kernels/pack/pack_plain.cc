@@ -3,6 +3,7 @@
 
 #include "kernels/pack/layout.h"
 #include "kernels/pack/pack.h"
+#include "kernels/pack/transpose.h"
 
 namespace tenfold::kernels {
 namespace {
@@ -43,6 +44,20 @@ void UnpackNibbles(const uint8_t* panel, int64_t row, int64_t block, int scale_b
 
 uint32_t FlipSigns(uint32_t quad) { return quad ^ 0x80808080u; }
 
+// The quants of one Q8_0 block of 16 rows, stride_bytes apart.
+void PackQ8Block(const uint8_t* quants, size_t stride_bytes, uint8_t* to) {
+  const __m128i flip = _mm_set1_epi8(static_cast<char>(0x80));
+  for (int r = 0; r < kRows; r += 4) {
+    for (int half = 0; half < 2; ++half) {
+      __m128i v[4];
+      for (int i = 0; i < 4; ++i) {
+        v[i] = _mm_xor_si128(Load16(quants + static_cast<size_t>(r + i) * stride_bytes + 16 * half), flip);
+      }
+      StoreQuads(v, to + 4 * kLine * half + 4 * r);
+    }
+  }
+}
+
 }  // namespace
 
 void PackQ8_0(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
@@ -55,6 +70,7 @@ void PackQ8_0(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* gguf = src + (r * blocks + b) * kGgufQ8Bytes;
       std::memcpy(panel + 32 * b + 2 * r, gguf, 2);
+      if (rows == kRows) continue;
       for (int quad = 0; quad < 8; ++quad) {
         uint32_t q;
         std::memcpy(&q, gguf + 2 + 4 * quad, 4);
@@ -62,6 +78,8 @@ void PackQ8_0(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
         std::memcpy(body + b * kQ8BlockBytes + kLine * quad + 4 * r, &q, 4);
       }
     }
+    if (rows < kRows) continue;
+    PackQ8Block(src + b * kGgufQ8Bytes + 2, static_cast<size_t>(blocks) * kGgufQ8Bytes, body + b * kQ8BlockBytes);
   }
 }
 

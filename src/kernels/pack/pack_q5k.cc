@@ -4,6 +4,7 @@
 
 #include "kernels/pack/layout.h"
 #include "kernels/pack/pack.h"
+#include "kernels/pack/transpose.h"
 
 namespace tenfold::kernels {
 namespace {
@@ -30,25 +31,71 @@ void StoreQuants(const uint8_t* q, int l, uint8_t* gguf) {
   }
 }
 
+// One GGUF block into lane `row` of a panel super-block.
+void PackLane(const uint8_t* gguf, int64_t row, uint8_t* sb) {
+  PackKHeader(gguf, row, sb);
+  for (int l = 0; l < 32; ++l) {
+    uint8_t q[8];
+    LoadQuants(gguf, l, q);
+    const int spare[5] = {q[5] >> 2, ((q[5] & 3) << 1) | ((q[7] >> 1) & 1), q[6] >> 2, ((q[6] & 3) << 1) | (q[7] & 1),
+                          q[7] >> 2};
+    uint8_t* to = sb + kQ5KQuants + kLine * (l / 4) + 4 * row + l % 4;
+    for (int p = 0; p < 5; ++p) to[kQ5KPlaneBytes * p] = static_cast<uint8_t>(q[p] | (spare[p] << 5));
+  }
+}
+
+// The five bits of sub-blocks 2 * kPair and 2 * kPair + 1, of 16 elements from `l` on.
+template <int kPair>
+void LoadPair(const uint8_t* gguf, int l, __m128i fifth, __m128i* q) {
+  const __m128i low = Load16(gguf + kGgufQuants + 32 * kPair + l);
+  q[2 * kPair] = _mm_or_si128(Bits(low, 15), BitsTo<4>(_mm_srli_epi16(fifth, 2 * kPair), 1));
+  q[2 * kPair + 1] = _mm_or_si128(BitsFrom<4>(low, 15), BitsTo<4>(_mm_srli_epi16(fifth, 2 * kPair + 1), 1));
+}
+
+// What PackLane does, to 16 elements of all sub-blocks from `l` (0 or 16) on; planes: the five results.
+void JoinPlanes(const uint8_t* gguf, int l, __m128i* planes) {
+  const __m128i fifth = Load16(gguf + kGgufFifth + l);
+  __m128i q[8];
+  LoadPair<0>(gguf, l, fifth, q);
+  LoadPair<1>(gguf, l, fifth, q);
+  LoadPair<2>(gguf, l, fifth, q);
+  LoadPair<3>(gguf, l, fifth, q);
+  const auto joined = [&](int p, __m128i spare) { return _mm_or_si128(q[p], spare); };
+  planes[0] = joined(0, BitsTo<3>(q[5], 0x1C));
+  planes[1] = joined(1, _mm_or_si128(BitsTo<6>(q[5], 3), BitsTo<4>(q[7], 2)));
+  planes[2] = joined(2, BitsTo<3>(q[6], 0x1C));
+  planes[3] = joined(3, _mm_or_si128(BitsTo<6>(q[6], 3), BitsTo<5>(q[7], 1)));
+  planes[4] = joined(4, BitsTo<3>(q[7], 0x1C));
+}
+
+// All 16 rows of one super-block; the blocks are stride_bytes apart.
+void PackSuperBlock(const uint8_t* gguf, size_t stride_bytes, uint8_t* sb) {
+  PackKHeaders(gguf, stride_bytes, sb);
+  for (int r = 0; r < kRows; r += 4) {
+    for (int l = 0; l < 32; l += 16) {
+      __m128i planes[5][4];
+      for (int i = 0; i < 4; ++i) {
+        __m128i of_row[5];
+        JoinPlanes(gguf + static_cast<size_t>(r + i) * stride_bytes, l, of_row);
+        for (int p = 0; p < 5; ++p) planes[p][i] = of_row[p];
+      }
+      uint8_t* to = sb + kQ5KQuants + kLine * (l / 4) + 4 * r;
+      for (int p = 0; p < 5; ++p) StoreQuads(planes[p], to + kQ5KPlaneBytes * p);
+    }
+  }
+}
+
 }  // namespace
 
 void PackQ5K(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
   const int64_t blocks = cols / 256;
   if (rows < kRows) std::memset(panel, 0, static_cast<size_t>(blocks) * kQ5KBlockBytes);
   for (int64_t b = 0; b < blocks; ++b) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const uint8_t* gguf = src + (r * blocks + b) * kGgufBytes;
-      uint8_t* sb = panel + b * kQ5KBlockBytes;
-      PackKHeader(gguf, r, sb);
-      for (int l = 0; l < 32; ++l) {
-        uint8_t q[8];
-        LoadQuants(gguf, l, q);
-        const int spare[5] = {q[5] >> 2, ((q[5] & 3) << 1) | ((q[7] >> 1) & 1), q[6] >> 2,
-                              ((q[6] & 3) << 1) | (q[7] & 1), q[7] >> 2};
-        uint8_t* to = sb + kQ5KQuants + kLine * (l / 4) + 4 * r + l % 4;
-        for (int p = 0; p < 5; ++p) to[kQ5KPlaneBytes * p] = static_cast<uint8_t>(q[p] | (spare[p] << 5));
-      }
+    if (rows == kRows) {
+      PackSuperBlock(src + b * kGgufBytes, static_cast<size_t>(blocks) * kGgufBytes, panel + b * kQ5KBlockBytes);
+      continue;
     }
+    for (int64_t r = 0; r < rows; ++r) PackLane(src + (r * blocks + b) * kGgufBytes, r, panel + b * kQ5KBlockBytes);
   }
 }
 

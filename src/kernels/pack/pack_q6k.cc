@@ -4,6 +4,7 @@
 
 #include "kernels/pack/layout.h"
 #include "kernels/pack/pack.h"
+#include "kernels/pack/transpose.h"
 
 namespace tenfold::kernels {
 namespace {
@@ -43,6 +44,39 @@ void PackLane(const uint8_t* gguf, int64_t row, uint8_t* sb) {
   }
 }
 
+// What PackLane does to a quad, to 16 columns of half `h` from `column` (0 or 16) on; planes: the three results.
+void JoinQuarters(const uint8_t* gguf, int h, int column, __m128i* planes) {
+  const __m128i l0 = Load16(gguf + 64 * h + column);
+  const __m128i l1 = Load16(gguf + 64 * h + 32 + column);
+  const __m128i high = Load16(gguf + kGgufHigh + 32 * h + column);
+  const __m128i last = _mm_or_si128(BitsFrom<4>(l1, 15), BitsFrom<2>(high, 0x30));
+  planes[0] = _mm_or_si128(_mm_or_si128(Bits(l0, 15), BitsTo<4>(high, 3)), BitsTo<2>(last, 0x30));
+  planes[1] = _mm_or_si128(_mm_or_si128(Bits(l1, 15), BitsTo<2>(high, 0x0C)), BitsTo<4>(last, 0x0C));
+  planes[2] = _mm_or_si128(_mm_or_si128(BitsFrom<4>(l0, 15), Bits(high, 0x30)), BitsTo<6>(last, 3));
+}
+
+// All 16 rows of one super-block, without d; the blocks are stride_bytes apart.
+void PackSuperBlock(const uint8_t* gguf, size_t stride_bytes, uint8_t* sb) {
+  __m128i scales[16];
+  for (int r = 0; r < kRows; ++r) scales[r] = Load16(gguf + static_cast<size_t>(r) * stride_bytes + kGgufScales);
+  TransposeBytes(scales);
+  for (int j = 0; j < 16; ++j) Store16(scales[j], sb + 16 * j);
+  for (int r = 0; r < kRows; r += 4) {
+    for (int h = 0; h < 2; ++h) {
+      for (int column = 0; column < 32; column += 16) {
+        __m128i planes[3][4];
+        for (int i = 0; i < 4; ++i) {
+          __m128i of_row[3];
+          JoinQuarters(gguf + static_cast<size_t>(r + i) * stride_bytes, h, column, of_row);
+          for (int p = 0; p < 3; ++p) planes[p][i] = of_row[p];
+        }
+        uint8_t* to = sb + kQ6KQuants + 3 * kQ6KPlaneBytes * h + kLine * (column / 4) + 4 * r;
+        for (int p = 0; p < 3; ++p) StoreQuads(planes[p], to + kQ6KPlaneBytes * p);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void PackQ6K(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
@@ -54,8 +88,10 @@ void PackQ6K(const uint8_t* src, int64_t rows, int64_t cols, uint8_t* panel) {
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* gguf = src + (r * blocks + b) * kGgufBytes;
       std::memcpy(panel + 32 * b + 2 * r, gguf + kGgufD, 2);
-      PackLane(gguf, r, body + b * kQ6KBlockBytes);
+      if (rows < kRows) PackLane(gguf, r, body + b * kQ6KBlockBytes);
     }
+    if (rows < kRows) continue;
+    PackSuperBlock(src + b * kGgufBytes, static_cast<size_t>(blocks) * kGgufBytes, body + b * kQ6KBlockBytes);
   }
 }
 
