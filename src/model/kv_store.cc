@@ -19,7 +19,7 @@ Result<KvStore> KvStore::Allocate(const Config& config, const kernels::KvFormat&
 void KvStore::TouchLayers(platform::ThreadPool& pool) {
   if (layer_bytes_ == 0) return;
   pool.ParallelFor(static_cast<int64_t>(buffer_.size() / layer_bytes_), [&](int64_t layer, int) {
-    *const_cast<volatile uint8_t*>(buffer_.data() + static_cast<size_t>(layer) * layer_bytes_) = 0;
+    *static_cast<volatile uint8_t*>(buffer_.data() + static_cast<size_t>(layer) * layer_bytes_) = 0;
   });
 }
 
