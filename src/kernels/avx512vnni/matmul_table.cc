@@ -32,7 +32,7 @@ const MatmulKernels kMatmulAvx512Vnni = {
           .direct = DirectQ6K,
           .panel_name = "gemm_q6k_a8_panel_2x12__avx512vnni",
           .panel = PanelQ6K,
-          .panel_min_tokens = 20},
+          .panel_min_tokens = 12},
          {.packing = Packing::kInt8By32, .direct_name = "gemm_int8_32_a8_2x6__avx512vnni", .direct = DirectInt8By32},
          {.packing = Packing::kInt8By32Offset,
           .direct_name = "gemm_int8_32o_a8_2x6__avx512vnni",

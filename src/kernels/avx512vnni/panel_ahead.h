@@ -15,6 +15,9 @@
 
 namespace tenfold::kernels::avx512vnni {
 
+// A Converter has kNear and kFar, how many bytes beyond the super-block that it converts weights are asked for: into
+// the first level, and into the second (0: not at all).
+
 // Most tokens of the group.
 inline constexpr int kMaxAhead = 16;
 
@@ -43,7 +46,9 @@ TENFOLD_INLINE void RunSteps(const uint8_t (*lines)[layout::kLine], First<M == 0
     converter.template Step<kStep>();
     constexpr int kWeightLines = Converter::kBytes / layout::kLine;
     if constexpr (kStep * kWeightLines % 64 < kWeightLines) {
-      PrefetchHere(first.ahead + kStep * kWeightLines / 64 * layout::kLine);
+      const uint8_t* line = first.ahead + kStep * kWeightLines / 64 * layout::kLine;
+      PrefetchHere(line + Converter::kNear);
+      if constexpr (Converter::kFar != 0) PrefetchWeights(line + Converter::kFar);
     }
     if constexpr (M > 0) first.Add(LoadLine(lines[kStep]), kStep);
   };
@@ -61,7 +66,7 @@ void RunAhead(const TileArgs& a) {
   First<1, false> nothing;
   converter.Begin(sequence.At(0), &scales[0]);
   converter.Aim(sequence.At(0), &scales[0], sequence.At(1), &scales[1], lines[0]);
-  nothing.ahead = a.w + Converter::kBytes;
+  nothing.ahead = sequence.At(0).sb;
   RunSteps<0>(lines[1], nothing, converter, steps);
   int64_t kb = 0;
   float* c = a.c;
@@ -72,7 +77,7 @@ void RunAhead(const TileArgs& a) {
     first.ratio = scales[i & 1].scaling.ratio;
     first.Start();
     const BlockPlace next = sequence.At(i + 1);
-    first.ahead = next.sb + 2 * Converter::kBytes;
+    first.ahead = next.sb;
     converter.Aim(next, &scales[(i + 1) & 1], sequence.At(i + 2), &scales[i & 1], lines[(i + 1) & 1]);
     RunSteps<M>(lines[i & 1], first, converter, steps);
     first.Finish(scale, c, a.panels * layout::kRows);

@@ -113,6 +113,8 @@ struct Q4K {
 // products alone 58.5.
 struct Q4KAhead {
   static constexpr int kBytes = kQ4KBlockBytes;
+  static constexpr int64_t kNear = 2 * kBytes;
+  static constexpr int64_t kFar = 0;
   static constexpr size_t HeaderBytes(int64_t) { return 0; }
   using Scales = AffineScales<15>;
 
