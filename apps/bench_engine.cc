@@ -46,7 +46,7 @@ Status Run(Flags& flags) {
   options.kv_bytes = static_cast<uint64_t>(flags.kv_gib * (1 << 30));
   TENFOLD_TRY(options.affinity, platform::ParseAffinity(flags.cpu_affinity));
   StopOnInterrupt();
-  TENFOLD_TRY(JsonLines json, JsonLines::Open(flags.json_path));
+  TENFOLD_TRY(JsonLines json, JsonLines::Open("--json", flags.json_path));
   TENFOLD_TRY(const platform::Placement placement, platform::PlaceThreadsHere(options.affinity, options.threads));
   const bench::Manifest manifest = bench::MakeManifest("bench engine", placement.threads);
   fmt::print("{}", bench::Format(manifest));

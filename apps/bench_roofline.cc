@@ -27,7 +27,7 @@ struct Flags {
 Status Run(const Flags& flags) {
   StopOnInterrupt();
   platform::ThreadPool pool(flags.threads > 0 ? flags.threads : platform::DetectCpuBudget().threads, {});
-  TENFOLD_TRY(JsonLines json, JsonLines::Open(flags.json_path));
+  TENFOLD_TRY(JsonLines json, JsonLines::Open("--json", flags.json_path));
   const bench::Manifest manifest = bench::MakeManifest("bench roofline", pool.threads());
   fmt::print("{}", bench::Format(manifest));
   json.Write(bench::ToJson(manifest));

@@ -22,12 +22,13 @@ void StopOnInterrupt() {
 
 bool Interrupted() { return interrupted != 0; }
 
-Result<JsonLines> JsonLines::Open(const std::string& path) {
+Result<JsonLines> JsonLines::Open(std::string_view flag, const std::string& path) {
   JsonLines lines;
+  lines.flag_ = flag;
   lines.path_ = path;
   if (path.empty()) return lines;
   lines.file_.open(path, std::ios::trunc);
-  if (!lines.file_) return Error{ErrorCode::kIo, fmt::format("--json: {} cannot be written", path)};
+  if (!lines.file_) return Error{ErrorCode::kIo, fmt::format("{}: {} cannot be written", flag, path)};
   return lines;
 }
 
@@ -36,7 +37,7 @@ void JsonLines::Write(const boost::json::object& object) {
 }
 
 Status JsonLines::Close() {
-  if (!path_.empty() && !file_) return Error{ErrorCode::kIo, fmt::format("--json: writing {} failed", path_)};
+  if (!path_.empty() && !file_) return Error{ErrorCode::kIo, fmt::format("{}: writing {} failed", flag_, path_)};
   return {};
 }
 

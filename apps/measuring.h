@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <fstream>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -16,13 +17,14 @@ bool Interrupted();
 // One JSON object a line, flushed at once: what was written survives whatever happens next.
 class JsonLines {
  public:
-  // path: "" for none, "-" is not special. Errors name the path.
-  static Result<JsonLines> Open(const std::string& path);
+  // path: "" for none, "-" is not special. Errors name the flag and the path.
+  static Result<JsonLines> Open(std::string_view flag, const std::string& path);
   void Write(const boost::json::object& object);
   // kIo when any line could not be written.
   Status Close();
 
  private:
+  std::string flag_;
   std::string path_;
   std::ofstream file_;
 };

@@ -46,13 +46,6 @@ std::string Kernel() {
   return uname(&name) == 0 ? std::string(name.sysname) + " " + name.release : "unknown";
 }
 
-std::string LoadAverage() {
-  std::ifstream file("/proc/loadavg");
-  std::string one, five, fifteen;
-  file >> one >> five >> fifteen;
-  return file ? fmt::format("{} {} {}", one, five, fifteen) : "unknown";
-}
-
 std::string Isas() {
   std::string names;
   for (const kernels::Isa isa : kernels::SupportedIsas()) {
@@ -63,6 +56,13 @@ std::string Isas() {
 }
 
 }  // namespace
+
+std::string LoadAverage() {
+  std::ifstream file("/proc/loadavg");
+  std::string one, five, fifteen;
+  file >> one >> five >> fifteen;
+  return file ? fmt::format("{} {} {}", one, five, fifteen) : "unknown";
+}
 
 Manifest MakeManifest(const std::string& command, int threads) {
   const platform::CpuBudget budget = platform::DetectCpuBudget();

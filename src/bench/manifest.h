@@ -28,6 +28,9 @@ struct Manifest {
 // Of this machine, process and moment. threads: how many the run uses.
 Manifest MakeManifest(const std::string& command, int threads);
 
+// The system's of one, five and fifteen minutes; "unknown" where it cannot be read.
+std::string LoadAverage();
+
 // {"kind": "manifest", ...}
 boost::json::object ToJson(const Manifest& manifest);
 // Two lines for people, each with a newline.

@@ -85,7 +85,7 @@ class Server:
     def ask(self, bench, users, tokens):
         """One `tenfold bench load`: mean response in seconds, how many were answered, tokens/s of all."""
         out = subprocess.run([bench, "bench", "load", self.url, "--users", str(users), "--tokens", str(tokens), "--timeout", "600",
-                              "--ignore-eos"], capture_output=True, text=True)
+                              "--ignore-eos", "--no-cold", "--warmup", "0"], capture_output=True, text=True)
         figure = lambda pattern: re.search(pattern, out.stdout, re.M)
         found = [figure(r"^response, s +([\d.]+)"), figure(r"^answered +(\d+) of"), figure(r"^tokens/s of all users +([\d.]+)")]
         if None in found:

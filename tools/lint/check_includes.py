@@ -36,15 +36,18 @@ ALLOWED = {
     # Measures the machine (the kernels' peak loops) and the engine below HTTP: its loader, the model, draws as the loop's.
     "bench": {"stats", "platform", "tensor", "gguf", "kv", "sampling", "kernels", "model", "engine"},
     "tune": {"stats", "kernels", "platform", "engine"},
-    "gate": {"stats"},
+    # The judge reads result files and never links the engine it judges.
+    "results": {"stats"},
+    "load": {"results"},
+    "gate": {"stats", "results"},
     "doctor": {"platform", "gguf"},
 }
 # (room, part of the file name) -> more rooms for those files only.
 EXCEPTIONS = {("kernels", "isa.cc"): {"platform"}, ("kernels", "_test"): {"platform"}, ("server", "test_"): {"gguf"}}
 # Headers that only the rooms named here may include.
 SYSTEM = {
-    re.compile(r"^(boost/(asio|beast)|sys/socket\.h|netinet/|arpa/inet\.h|netdb\.h)"): {"server", "bench"},
-    re.compile(r"^curl/"): {"bench"},
+    re.compile(r"^(boost/(asio|beast)|sys/socket\.h|netinet/|arpa/inet\.h|netdb\.h)"): {"server", "load"},
+    re.compile(r"^curl/"): {"load"},
     re.compile(r"^(iostream|print)$"): {"bench"},
     re.compile(r"^(immintrin\.h|x86intrin\.h)$"): {"kernels", "tensor", "platform"},
 }

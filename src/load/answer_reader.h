@@ -4,14 +4,15 @@
 // stream that is not one. What it does not: sockets and clocks; the caller hands over both bytes and time.
 #pragma once
 
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "bench/sse_reader.h"
+#include "load/sse_reader.h"
 
-namespace tenfold::bench {
+namespace tenfold::load {
 
 class AnswerReader {
  public:
@@ -34,14 +35,29 @@ class AnswerReader {
   int64_t prompt_tokens() const { return prompt_tokens_; }
   bool has_usage() const { return completion_tokens_ >= 0; }
 
+  // Events that carried text; the content of the answer, cut off after a megabyte; bytes of all text, reasoning and
+  // arguments of calls included.
+  int64_t text_events() const { return static_cast<int64_t>(token_times_us_.size()); }
+  const std::string& content() const { return content_; }
+  uint64_t text_bytes() const { return text_bytes_; }
+
+  // What llama-server's `timings` say, where the server sends them; -1: it does not.
+  double queue_ms() const { return queue_ms_; }
+  double prompt_ms() const { return prompt_ms_; }
+
  private:
   void OnEvent(const std::string& data, int64_t now_us);
+  bool TakeText(const boost::json::value& chunk);
 
   SseReader sse_;
   std::vector<int64_t> token_times_us_;
   int64_t done_us_ = 0;
   int64_t completion_tokens_ = -1;
   int64_t prompt_tokens_ = 0;
+  std::string content_;
+  uint64_t text_bytes_ = 0;
+  double queue_ms_ = -1;
+  double prompt_ms_ = -1;
   bool done_ = false;
   bool error_is_from_server_ = false;
   std::string error_;
@@ -50,4 +66,4 @@ class AnswerReader {
 // The message of an OpenAI-style error body, or the first line of whatever it is, cut to a readable length.
 std::string ErrorMessageOf(std::string_view body);
 
-}  // namespace tenfold::bench
+}  // namespace tenfold::load

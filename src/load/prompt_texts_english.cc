@@ -1,14 +1,10 @@
-#include "bench/prompts.h"
+// English prompts.
+#include "load/prompt_texts.h"
 
-#include <fmt/format.h>
-
-#include <array>
-#include <span>
-
-namespace tenfold::bench {
+namespace tenfold::load {
 namespace {
 
-constexpr std::array<std::string_view, 16> kPrompts = {
+constexpr std::string_view kShortEnglish[] = {
     "I keep a small vegetable garden on a windy balcony facing west. Last summer the tomatoes split, the basil went "
     "yellow and only the chard did well. The pots are thirty centimetres deep and I can water once a day in the "
     "evening. Which four vegetables would you plant there this spring, in which order, and what would you change "
@@ -74,34 +70,66 @@ constexpr std::array<std::string_view, 16> kPrompts = {
     "the end. Be frank.",
 };
 
-// Prompt i of `count`: numbered from the second time round, at its front, so that not even a prefix is shared.
-template <class Prompts>
-std::vector<std::string> Repeat(const Prompts& prompts, size_t count) {
-  std::vector<std::string> out;
-  out.reserve(count);
-  for (size_t i = 0; i < count; ++i) {
-    const auto& prompt = prompts[i % prompts.size()];
-    const size_t round = i / prompts.size();
-    out.push_back(round == 0 ? std::string(prompt) : fmt::format("({}) {}", round + 1, prompt));
-  }
-  return out;
-}
+constexpr std::string_view kPagesEnglish[] = {
+    "Minutes of the water committee, Hallberg, 14 March. Present: Ines Rohde (chair), Piet Aumann, Sara Lindqvist, "
+    "Tomas Veit, and the engineer of the district. The spring at the upper meadow gave 3.1 litres a second in "
+    "January and 2.4 in February; the pipe to the school froze twice, on the ninth and on the twenty-second. Repairs "
+    "cost 1,840 euros, of which the insurer pays two thirds. Ines reported that the pump house needs a new roof "
+    "before next winter. Two offers are there: slate for 9,200 euros with a life of sixty years, or metal for 5,700 "
+    "euros with thirty. Tomas warned that the metal roof would be loud in hail and that the neighbours had "
+    "complained before. Sara asked whether the reserve of 12,500 euros may be used for it; the engineer said that at "
+    "least 6,000 must stay for a broken main. The committee put the decision off until the April meeting and asked "
+    "Piet to look for a third offer.",
+    "Report on the trial of electric vans, first quarter. Six vans replaced six diesel ones on the northern routes. "
+    "They drove 21,300 kilometres together, the longest day being 148. Energy came to 27 kilowatt hours per hundred "
+    "kilometres in March and 34 in January, when drivers heated with the doors open at every stop. Charging at the "
+    "depot cost 19 cents per kilowatt hour at night and 41 during the day; a fifth of it happened during the day "
+    "because the evening shift returned late. Two vans stood still for nine days together: one with a broken "
+    "charging port, one after a collision that was not its driver's fault. Drivers liked the quiet and the pull "
+    "uphill, and disliked the small screen and that the range shown fell by a third on motorways. Loading took the "
+    "same time as before. The workshop has so far spent 640 euros on the six, against 2,900 on the diesel vans in "
+    "the same months of the year before.",
+    "Notice to visitors of the botanical garden. From the first of May the palm house closes for fourteen months. "
+    "Its glass dates from 1908, and one pane in seven is cracked; the frame rusts where condensed water runs down. "
+    "The 212 plants move to three tents on the south lawn, except the two date palms, which are too tall and will be "
+    "wrapped and kept at eight degrees where they stand. During the move, from 3 to 21 April, the southern gate is "
+    "shut and visitors come in by the river. Tickets cost four euros instead of six as long as the house is closed; "
+    "holders of a yearly card get three months added. The cafe stays open but has no inside seats. School classes "
+    "can see the tents on Tuesdays and Thursdays at ten and at two if they write a week before. Guided tours about "
+    "the restoration, with a look at the old furnace, take place on the last Sunday of each month and are limited to "
+    "fifteen people because of the stairs.",
+    "From the log of the weather station on Skarholm, the week of 6 October. Monday: wind from the south-west, "
+    "eleven metres a second, gusts of nineteen; the ferry of 16:40 was cancelled. Tuesday: rain all day, 31 "
+    "millimetres, the cellar pump ran for five hours. Wednesday: clear and cold, minus one at night, first ice on "
+    "the rain barrel; the humidity sensor showed 104 percent and was exchanged. Thursday: the supply boat brought "
+    "batteries, flour, and the wrong filters again; the inspector from the mainland counted the spare parts and "
+    "found two missing. Friday: fog until noon, visibility below two hundred metres, horn sounded every ninety "
+    "seconds; a fishing boat asked for its position over the radio and was told. Saturday: quiet. Painted the door. "
+    "Sunday: pressure fell by twenty-two hectopascals within nine hours, the strongest fall since the station was "
+    "rebuilt in 1987, and all three of us slept in our clothes.",
+};
+
+constexpr std::string_view kAboutPageEnglish[] = {
+    "Read the page below and answer in five sentences: what was decided or found, what is still open, and what would "
+    "you ask next?",
+    "Sum up the page below for somebody who has one minute. Name the two figures that matter most and say why.",
+    "Find in the page below everything that costs money, put it into a short list with the amounts, and say which of "
+    "it could be avoided.",
+    "Which statements of the page below are facts, which are opinions? Give two of each, and one that could be "
+    "either.",
+};
+
+constexpr std::string_view kAboutPagesEnglish[] = {
+    "Below are four pages that have nothing to do with one another. Give each a title, sum each up in two sentences, "
+    "and end with the one that asks most urgently for a decision, and why.",
+    "Read the four pages below. Which numbers in them belong to money, which to time and which to weather? Make "
+    "three short lists and name the page of each entry.",
+    "Below are four pages from four archives. Write for each the three most important facts, then one question that "
+    "the page leaves open.",
+};
 
 }  // namespace
 
-std::vector<std::string> BuiltInPrompts(size_t count) { return Repeat(kPrompts, count); }
+extern const Texts kEnglishTexts = {kShortEnglish, kPagesEnglish, kAboutPageEnglish, kAboutPagesEnglish};
 
-Result<std::vector<std::string>> PromptsFromLines(std::string_view text, size_t count) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.find_first_not_of(" \t") != std::string_view::npos) lines.emplace_back(line);
-  }
-  if (lines.empty()) return Error{ErrorCode::kInvalidArgument, "--prompts: the file has no line with text in it"};
-  return Repeat(lines, count);
-}
-
-}  // namespace tenfold::bench
+}  // namespace tenfold::load

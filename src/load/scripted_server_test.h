@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace tenfold::bench {
+namespace tenfold::load {
 
 class ScriptedServer {
  public:
@@ -25,7 +25,7 @@ class ScriptedServer {
   };
   using Script = std::function<void(const Peer&)>;
 
-  // The n-th POST follows scripts[n % size]; GET /v1/models lists "scripted".
+  // The n-th POST follows scripts[n % size]; GET /v1/models lists "scripted", any other GET is a 404.
   explicit ScriptedServer(std::vector<Script> scripts);
   ~ScriptedServer();
   ScriptedServer(const ScriptedServer&) = delete;
@@ -49,4 +49,4 @@ class ScriptedServer {
   std::thread acceptor_;
 };
 
-}  // namespace tenfold::bench
+}  // namespace tenfold::load

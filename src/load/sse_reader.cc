@@ -1,8 +1,8 @@
-#include "bench/sse_reader.h"
+#include "load/sse_reader.h"
 
 #include <utility>
 
-namespace tenfold::bench {
+namespace tenfold::load {
 
 bool SseReader::Feed(std::string_view bytes, std::vector<std::string>* events) {
   for (const char c : bytes) {
@@ -41,4 +41,4 @@ void SseReader::TakeLine(std::string_view line, std::vector<std::string>* events
   }
 }
 
-}  // namespace tenfold::bench
+}  // namespace tenfold::load

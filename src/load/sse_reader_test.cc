@@ -1,9 +1,9 @@
-#include "bench/sse_reader.h"
+#include "load/sse_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tenfold::bench {
+namespace tenfold::load {
 namespace {
 
 using testing::ElementsAre;
@@ -49,4 +49,4 @@ TEST(SseReader, EndlessEventBreaksTheStream) {
 }
 
 }  // namespace
-}  // namespace tenfold::bench
+}  // namespace tenfold::load

@@ -1,4 +1,4 @@
-#include "bench/scripted_server_test.h"
+#include "load/scripted_server_test.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 
-namespace tenfold::bench {
+namespace tenfold::load {
 namespace {
 
 // Bytes of a request that are still to come, by its Content-Length; 0 when all is there, 1 while the head is not.
@@ -83,6 +83,8 @@ void ScriptedServer::Serve(int fd) {
   }
   if (peer.request.starts_with("GET /v1/models")) {
     peer.Send("HTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n{\"data\":[{\"id\":\"scripted\"}]}");
+  } else if (peer.request.starts_with("GET ")) {
+    peer.Send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
   } else if (!peer.request.empty()) {
     {
       const std::lock_guard lock(mutex_);
@@ -93,4 +95,4 @@ void ScriptedServer::Serve(int fd) {
   close(fd);
 }
 
-}  // namespace tenfold::bench
+}  // namespace tenfold::load

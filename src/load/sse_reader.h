@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace tenfold::bench {
+namespace tenfold::load {
 
 class SseReader {
  public:
@@ -32,4 +32,4 @@ class SseReader {
   size_t unknown_lines_ = 0;
 };
 
-}  // namespace tenfold::bench
+}  // namespace tenfold::load

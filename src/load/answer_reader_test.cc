@@ -1,9 +1,9 @@
-#include "bench/answer_reader.h"
+#include "load/answer_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tenfold::bench {
+namespace tenfold::load {
 namespace {
 
 using testing::ElementsAre;
@@ -67,6 +67,18 @@ TEST(AnswerReader, NothingCountsAfterDone) {
   EXPECT_TRUE(reader.token_times_us().empty());
 }
 
+TEST(AnswerReader, KeepsContentAndTimings) {
+  AnswerReader reader;
+  reader.OnBytes(Delta(R"({"content":"Hel"})") + Delta(R"({"reasoning":"hm"})") + Delta(R"({"content":"lo"})"), 20);
+  EXPECT_EQ(reader.prompt_ms(), -1);
+  reader.OnBytes("data: {\"choices\":[],\"timings\":{\"prompt_ms\":40.5,\"queue_ms\":3}}\n\n", 30);
+  EXPECT_EQ(reader.content(), "Hello");
+  EXPECT_EQ(reader.text_bytes(), 7u);
+  EXPECT_EQ(reader.text_events(), 3);
+  EXPECT_EQ(reader.prompt_ms(), 40.5);
+  EXPECT_EQ(reader.queue_ms(), 3);
+}
+
 TEST(ErrorMessageOf, Bodies) {
   EXPECT_EQ(ErrorMessageOf(R"({"error":{"message":"Loading model"}})"), "Loading model");
   EXPECT_EQ(ErrorMessageOf("Bad gateway\r\nmore"), "Bad gateway");
@@ -76,4 +88,4 @@ TEST(ErrorMessageOf, Bodies) {
 }
 
 }  // namespace
-}  // namespace tenfold::bench
+}  // namespace tenfold::load
