@@ -34,6 +34,7 @@ struct Command {
   RequestId id = 0;
   std::optional<Request> submitted;
   int64_t submitted_us = 0;
+  bool complete = false;  // of what is cancelled
 };
 
 // What a load shows while anything is left to do; health's three decimals do not round it to 1.
@@ -273,7 +274,7 @@ void Engine::Impl::TakeCommands() {
       }
     } else if (loop) {
       const int64_t before = loop->scheduler().running() + loop->scheduler().waiting();
-      loop->Cancel(command.id);
+      loop->Cancel(command.id, command.complete);
       counters.cancelled += static_cast<uint64_t>(before - loop->scheduler().running() - loop->scheduler().waiting());
     }
   }
@@ -451,10 +452,10 @@ Result<RequestId> Engine::Submit(Request request) {
 
 Prediction Engine::Predict(const Demand& demand) { return impl_->desk.Decide(demand, NowUs()); }
 
-void Engine::Cancel(RequestId id) {
+void Engine::Cancel(RequestId id, bool complete) {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->Post({id, std::nullopt, 0});
+    impl_->Post({id, std::nullopt, 0, complete});
   }
   impl_->wake.notify_all();
 }

@@ -205,7 +205,8 @@ class Engine {
   Prediction Predict(const Demand& demand);
   // The request's work stops within one step; on_finish(kCancelled) follows unless it has finished. Unknown ids are
   // ignored: a request may finish while its client hangs up.
-  void Cancel(RequestId id);
+  // `complete`: the answer is whole without the rest, as after a stop string, and its length is learnt.
+  void Cancel(RequestId id, bool complete = false);
 
  private:
   struct Impl;

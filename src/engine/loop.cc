@@ -70,7 +70,8 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
                           .scores_prompt = added.score_prompt,
                           .uses_cache = added.cache_prompt,
                           .cache_salt = added.cache_salt,
-                          .tenant = added.tenant}) == sched::Admission::kNeverFits) {
+                          .tenant = added.tenant,
+                          .keeps_place = added.deadline_us >= 0}) == sched::Admission::kNeverFits) {
     Finish finish{.reason = FinishReason::kFailed,
                   .error = {ErrorCode::kInvalidArgument,  // for good: asking again would not help
                             fmt::format("the request needs {} tokens of KV memory, more than the whole pool holds",
@@ -82,16 +83,16 @@ void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
   }
 }
 
-void Loop::Cancel(RequestId id) {
+void Loop::Cancel(RequestId id, bool complete) {
   const auto it = sequences_.find(id);
-  if (it != sequences_.end()) FinishOne(it, FinishReason::kCancelled, {});
+  if (it != sequences_.end()) FinishOne(it, FinishReason::kCancelled, {}, complete);
 }
 
 void Loop::FinishAll(FinishReason reason, const Error& error) {
-  while (!sequences_.empty()) FinishOne(sequences_.begin(), reason, error);
+  while (!sequences_.empty()) FinishOne(sequences_.begin(), reason, error, false);
 }
 
-void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason reason, Error error) {
+void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason reason, Error error, bool complete) {
   Sequence sequence = std::move(it->second);
   scheduler_.Remove(it->first);
   sequences_.erase(it);
@@ -107,7 +108,8 @@ void Loop::FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason
   finish.timings.generated_tokens = static_cast<int64_t>(sequence.tokens.size()) - sequence.prompt_tokens;
   const Request& request = sequence.request;
   const int64_t actual_us = now - sequence.submitted_us;
-  if (reason == FinishReason::kStop || reason == FinishReason::kLength) {
+  const bool whole = reason == FinishReason::kCancelled ? complete : reason != FinishReason::kFailed;
+  if (whole) {
     desk_.Ended({.predicted_us = request.predicted_us,
                  .actual_us = actual_us,
                  .prompt_tokens = sequence.prompt_tokens,

@@ -40,7 +40,7 @@ class Loop {
   // The request has been validated by Engine::Submit; one that can never fit the page pool finishes at once with
   // kFailed.
   void Add(RequestId id, Request request, int64_t submitted_us);
-  void Cancel(RequestId id);
+  void Cancel(RequestId id, bool complete = false);
   // Ends every request.
   void FinishAll(FinishReason reason, const Error& error);
   bool empty() const { return scheduler_.empty(); }
@@ -83,7 +83,7 @@ class Loop {
   void EmitAll(std::vector<Result<sampling::Sample>>& samples, LoopCounters& counters, int64_t now_us);
   void EmitScore(sched::SeqId seq, Result<sampling::Sample> sample, bool last);
   void Emit(sched::SeqId seq, Result<sampling::Sample> sample, int64_t now_us);
-  void FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason reason, Error error);
+  void FinishOne(std::map<sched::SeqId, Sequence>::iterator it, FinishReason reason, Error error, bool complete = true);
   void Account(const sched::StepPlan& plan, const StepStats& stats, LoopCounters& counters);
 
   LoadedModel loaded_;

@@ -71,6 +71,29 @@ class LoopTest : public ::testing::Test {
   std::map<RequestId, Seen> seen_;
 };
 
+// An answer that a stop string ended is cancelled by who found it there, and teaches how long answers are; one whose
+// client went away says nothing.
+TEST_F(LoopTest, AnswersEndedByAStopStringTeachTheirLength) {
+  const auto loop = Make({.max_context = 512});
+  const auto predicted_us = [&] { return desk_.Decide({.prompt_tokens = 4, .max_new_tokens = 400}, 0).done_us; };
+  for (const bool complete : {false, true}) {
+    const int64_t before_us = predicted_us();
+    for (int i = 1; i <= 16; ++i) {
+      const RequestId id = (complete ? 100 : 0) + i;
+      Add(*loop, id, Prompt(4, i), 400);
+      for (int step = 0; step < 6; ++step) loop->RunStep(counters_);
+      loop->Cancel(id, complete);
+      EXPECT_EQ(seen_[id].reason, FinishReason::kCancelled);
+    }
+    loop->PublishBacklog();
+    if (complete) {
+      EXPECT_LT(predicted_us(), before_us / 4) << "six tokens instead of 400";
+    } else {
+      EXPECT_GT(predicted_us(), 0);
+    }
+  }
+}
+
 // In the default mode rounding may differ between batches, so texts may; but preemption must neither repeat nor lose
 // a token: every request gets exactly what it asked for, once.
 TEST_F(LoopTest, PreemptionNeitherRepeatsNorLosesTokensInDefaultMode) {

@@ -33,6 +33,7 @@ Admission Scheduler::Add(SeqId seq, const Arrival& arrival) {
   added.arrival = ++arrivals_;
   added.scores_prompt = arrival.scores_prompt;
   added.uses_cache = arrival.uses_cache && limits_.prefix_cache;
+  added.keeps_place = arrival.keeps_place;
   waiting_.Push(added.tenant, seq);
   return Admission::kQueued;
 }

@@ -6,18 +6,20 @@
 // A sequence takes published pages for its next tokens whenever there are some: when it is admitted, and at every later
 // step of its prompt. If another sequence of the same step is about to compute the very page it needs next, it waits
 // for that one and takes the page then: requests that begin alike compute their beginning once, also when all arrive
-// together. It loses nothing by waiting, because what it needs is being computed. Positions whose logits are wanted are
-// always computed: the last known one, and all of a prompt that is scored.
+// together. It loses nothing by waiting, because what it needs is being computed; and the one that computes it takes
+// its own tokens after that up together with those that waited. Positions whose logits are wanted are always computed:
+// the last known one, and all of a prompt that is scored.
 //
 // How long a step takes it learns from Observe (cost_model.h), so that a prompt slows running streams down by a bounded
 // factor instead of stopping them, and an arrival need not wait for a long step to end.
 //
 // Who waits is admitted fairly (fair_queue.h): the tenant for which the least work was done comes next, first come
 // first served within a tenant. A tenant with nothing running does not wait for another's answers to end either: where
-// all places are taken, the youngest sequence of the tenant that holds most of them, at least two, makes room. Those
-// that run are served in the order of their admission, but for the part of a step's prompt tokens that goes to short
-// prompts: the youngest pays when pages run out, the first is never refused a page or preempted, and the oldest prompt
-// gets half. So the first always advances, and nobody starves whatever arrives behind them.
+// all places are taken, the youngest sequence of the tenant that holds most of them, at least two, makes room, if it
+// was promised nothing. Those that run are served in the order of their admission, but for the part of a step's prompt
+// tokens that goes to short prompts: the youngest pays when pages run out, the first is never refused a page or
+// preempted, and the oldest prompt gets half. So the first always advances, and nobody starves whatever arrives behind
+// them.
 //
 // Measured in steps, with R = ceil(max_running / max_step_tokens): with one tenant, a sequence is finished after at
 // most R * (sum of prompt + answer tokens of itself and of all that were there before it) steps, however small the
@@ -63,6 +65,7 @@ struct Arrival {
   bool uses_cache = true;           // takes pages from the cache and leaves its own there
   std::string_view cache_salt{};    // pages are shared only between sequences with the same salt
   TenantId tenant = 0;              // whose share of the machine it takes
+  bool keeps_place = false;         // was promised an end in time: does not make room for another tenant
 };
 
 enum class Admission { kQueued, kNeverFits };
@@ -143,6 +146,7 @@ class Scheduler {
     bool running = false;
     bool scores_prompt = false;
     bool uses_cache = true;
+    bool keeps_place = false;
     int64_t scored = 0;  // positions before it have handed out their logits; counted only with scores_prompt
     std::vector<kv::PageId> pages;
 
@@ -162,6 +166,7 @@ class Scheduler {
   bool IsStuck(const Sequence& s) const;
   void ShareBudget();
   bool HasShare() const;
+  bool Crowds(std::span<Sequence* const> prompts) const;
   void SharePrompts(std::span<Sequence* const> prompts, int64_t budget);
   void Give(Sequence& s, int64_t tokens);
   // prefix.cc
@@ -169,6 +174,7 @@ class Scheduler {
   const kv::PrefixKey& KeyOf(Sequence& s, int64_t page) const;
   static bool MayAdopt(const Sequence& s, int64_t page);
   static bool Leads(const Sequence& s);
+  int64_t CommonEnd(Sequence& maker, Sequence& other) const;
   void Adopt(Sequence& s);
   int64_t HeldPagesToAdopt(Sequence& s) const;
   void Publish(Sequence& s);

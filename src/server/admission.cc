@@ -69,6 +69,11 @@ std::optional<api::ApiError> RefuseAtArrival(const Service& service) {
 }
 
 std::optional<api::ApiError> RefuseDemand(Service& service, const Demand& demand, engine::Prediction* prediction) {
+  if (demand.choices > service.config.max_requests) {  // for good: asking again would not help
+    return api::InvalidRequest("n", "The request asks for " + std::to_string(demand.choices) +
+                                        " answers, more than the server takes at once, " +
+                                        std::to_string(service.config.max_requests) + ".");
+  }
   if (service.choices + demand.choices > service.config.max_requests) {
     return api::Overloaded("Too many requests are waiting.", service.RetryAfterSeconds());
   }

@@ -233,7 +233,7 @@ void Generation::OnToken(size_t index, engine::Token&& token) {
     return;
   }
   Emit(index, choice.Push(std::move(token)));
-  if (choice.stopped() && phase_ == Phase::kSubmitted) service_.engine.Cancel(choice.request_id);
+  if (choice.stopped() && phase_ == Phase::kSubmitted) service_.engine.Cancel(choice.request_id, true);
 }
 
 void Generation::OnFinish(size_t index, const engine::Finish& finish) {
@@ -376,7 +376,10 @@ void Generation::Fail(const api::ApiError& error) {
     exchange_->Write(api::SseEvent(api::ErrorBody(WithId(error, *exchange_))));
     exchange_->End();
   }
-  if (phase_ == Phase::kSubmitted) CancelChoices();
+  if (phase_ == Phase::kSubmitted) {
+    if (deadline_us_ >= 0) service_.metrics.CountDeadline(false);
+    CancelChoices();
+  }
   phase_ = Phase::kDone;
   LogLine(error.type, {});
   Leave();
@@ -384,7 +387,7 @@ void Generation::Fail(const api::ApiError& error) {
 
 void Generation::OnLate() {
   if (phase_ == Phase::kDone) return;
-  service_.metrics.CountDeadline(false);
+  if (phase_ != Phase::kSubmitted) service_.metrics.CountDeadline(false);  // else with all that fails then
   const int64_t received_us = exchange_->request().received_us;
   Abort(api::DeadlineMissed(static_cast<double>(deadline_us_ - received_us) * 1e-6));
 }
@@ -406,6 +409,7 @@ void Generation::OnGone() { Stop(); }
 
 void Generation::OnDeadline() {
   if (phase_ == Phase::kDone) return;
+  if (deadline_us_ >= 0) service_.metrics.CountDeadline(false);
   const api::ApiError error =
       api::DeadlineExceeded(service_.config.request_us / 1'000'000, service_.RetryAfterSeconds());
   if (exchange_->answered()) {

@@ -257,6 +257,19 @@ TEST(ServerLimits, RequestsBeyondTheBoundAreRefused) {
   EXPECT_EQ(second.status, 503);
   EXPECT_EQ(Text(Json(second.body).at("error").at("code")), "server_is_overloaded");
   EXPECT_GE(std::stoi(second.Header("Retry-After")), 1);
+  const TestResponse never = server.Post("/v1/completions", R"({"prompt":[1],"max_tokens":1,"n":2})");
+  EXPECT_EQ(never.status, 503) << "the server is full, whatever the request is";
+}
+
+TEST(ServerLimits, MoreAnswersThanTheServerTakesAtOnceAreRefusedForGood) {
+  TinyModelFile file;
+  file.Write();
+  TestServer server(file.path(), [](Config& c) { c.max_requests = 3; });
+  ASSERT_TRUE(server.AwaitReady());
+  EXPECT_EQ(server.Post("/v1/completions", R"({"prompt":[1],"max_tokens":1,"n":3})").status, 200);
+  const TestResponse never = server.Post("/v1/completions", R"({"prompt":[[1],[2]],"max_tokens":1,"n":2})");
+  EXPECT_EQ(never.status, 400) << never.body;
+  EXPECT_NE(never.body.find("asks for 4 answers"), std::string::npos) << never.body;
 }
 
 TEST(ServerAccess, ApiKey) {
