@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   app.add_subcommand("serve", "Serve a model: answers at once, loads behind");  // for --help; run below
   tenfold::apps::RegisterInspect(app, &exit_code);
   tenfold::apps::RegisterBench(app, &exit_code);
+  tenfold::apps::RegisterGate(app, &exit_code);
   if (argc == 1) {
     std::fputs(app.help().c_str(), stdout);
     return 0;
@@ -29,7 +30,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     std::fprintf(stderr, "tenfold: %s\nRun 'tenfold --help' for what there is.\n", e.what());
-    return 2;
+    return std::strcmp(argv[1], "gate") == 0 ? tenfold::apps::kGateUndecided : 2;
   }
   return exit_code;
 }

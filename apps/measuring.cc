@@ -5,6 +5,9 @@
 
 #include <boost/json/serialize.hpp>
 #include <csignal>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
 
 namespace tenfold::apps {
 namespace {
@@ -21,6 +24,21 @@ void StopOnInterrupt() {
 }
 
 bool Interrupted() { return interrupted != 0; }
+
+Result<std::string> ReadResultText(const std::string& path) {
+  std::error_code error;
+  const bool regular = std::filesystem::is_regular_file(path, error);
+  if (error) return Error{ErrorCode::kNotFound, fmt::format("cannot read {}: {}", path, error.message())};
+  if (!regular)
+    return Error{ErrorCode::kInvalidArgument, fmt::format("cannot read {}: it is not a regular file", path)};
+  if (std::filesystem::file_size(path, error) > (uint64_t{1} << 30)) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("cannot read {}: it is larger than 1 GiB", path)};
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (!file.is_open() || file.bad()) return Error{ErrorCode::kIo, fmt::format("cannot read {}", path)};
+  return text;
+}
 
 Result<JsonLines> JsonLines::Open(std::string_view flag, const std::string& path) {
   JsonLines lines;

@@ -14,6 +14,9 @@ namespace tenfold::apps {
 void StopOnInterrupt();
 bool Interrupted();
 
+// A whole file of results, at most 1 GiB. Errors name the path and the reason.
+Result<std::string> ReadResultText(const std::string& path);
+
 // One JSON object a line, flushed at once: what was written survives whatever happens next.
 class JsonLines {
  public:

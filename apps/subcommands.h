@@ -12,6 +12,9 @@ namespace tenfold::apps {
 
 void RegisterBench(CLI::App& app, int* exit_code);    // tenfold bench (bench.cc)
 void RegisterInspect(CLI::App& app, int* exit_code);  // tenfold inspect FILE (inspect.cc)
+void RegisterGate(CLI::App& app, int* exit_code);     // tenfold gate RESULTS (gate.cc)
+// Its exit code when nothing was decided: 0 to 3 are verdicts, so that 2 cannot mean wrong usage there.
+inline constexpr int kGateUndecided = 4;
 
 // Below `tenfold bench`, as above.
 void RegisterBenchLoad(CLI::App& bench, int* exit_code);      // tenfold bench load URL (bench_load.cc)
