@@ -5,9 +5,9 @@
 // no two threads clear the same one. A virtual machine that gives free memory back to its host (free page reporting)
 // pays for each 4 KiB again: a huge page then takes 5 ms instead of 0.2, on the core that touched it, and one thread
 // that waits for another at the end of each tensor loses half of that each time.
-// Neither smaller pages nor more threads nor MADV_POPULATE_WRITE make such memory come faster (0.45 GB/s a core).
-// The file is mapped, not read into a buffer: an item's pages are entered with one call instead of a fault for each 64
-// KiB. Reading into a buffer would copy what is then only read once.
+// Neither more threads nor MADV_POPULATE_WRITE made such memory come faster (0.45 GB/s a core).
+// The file is mapped, not read into a buffer (not tried): an item's pages are entered with one call instead of a fault
+// for each 64 KiB.
 #include "model/pack_tensors.h"
 
 #include <algorithm>
