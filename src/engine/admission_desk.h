@@ -2,8 +2,8 @@
 //
 // What it does: keeps what the loop last published (who runs, who waits, what steps cost), adds what was submitted
 // since, and asks the policy (sched/admission_control.h). What it does not: decide what a client is told, or hold
-// anything up: a step takes up to seconds, an answer here tens of microseconds, or milliseconds
-// with a thousand requests waiting.
+// anything up: a step takes up to seconds, an answer here tens of microseconds, or milliseconds with a thousand
+// requests waiting.
 //
 // Threads: Publish, Ended, Open and Close on the loop thread; Decide and Submitted on any. One mutex, held to copy and
 // to decide.

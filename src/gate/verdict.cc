@@ -13,6 +13,7 @@ namespace {
 using results::Figures;
 using results::Group;
 
+const std::string kTune = "tune: threads (-t), --cache-type-k q8_0 --cache-type-v q8_0, shorter answers";
 constexpr double kTiny = 1e-9;  // 1.25 times 12 s is 15 s, whatever the binary digits say
 
 // What one group of requests deserves.
@@ -103,22 +104,15 @@ std::vector<std::string> NextSteps(Verdict verdict, const results::Server& serve
                                         rules.users, rules.least_runs);
   const std::string move = fmt::format(
       "on a machine with a GPU, with the same API: vllm serve ORIGINAL_MODEL --served-model-name '{}' --host 0.0.0.0 "
-      "--port 8080 "
-      "--max-num-seqs {}; clients change nothing but the base URL",
+      "--port 8080 --max-num-seqs {}; clients change nothing but the base URL",
       model, rules.users);
   switch (verdict) {
     case Verdict::kPass:
       return {"nothing; measure again after a change of model, machine or users"};
     case Verdict::kConditionalPass:
-      return {
-          "close what is missing and tune: threads (-t), --cache-type-k q8_0 --cache-type-v q8_0, shorter answers; "
-          "then "
-          "measure again: " +
-              again,
-          "if that is not enough, " + move};
+      return {kTune + "; close what is missing, then measure again: " + again, "if that is not enough, " + move};
     case Verdict::kMigrate:
-      return {"tune first if it was never done: threads (-t), --cache-type-k q8_0 --cache-type-v q8_0, shorter answers",
-              move};
+      return {kTune + ", if that was never done", move};
     case Verdict::kNoEvidence:
       break;
   }

@@ -3,8 +3,7 @@
 // It reads results and never asks a server. What decides, of N users at once (Rules::users):
 //   PASS              everybody is answered, the mean inside the target (faster than the band passes too), and up to
 //                     `degrade_users` at once are not felt: p95 inside the target, everybody answered.
-//   CONDITIONAL PASS  the best answer inside the target, the mean of the answered not above `overrun` times it, at
-//   least
+//   CONDITIONAL PASS  the best answer inside the target, the mean of the answered not above `overrun` times it, and
 //                     `least_success` answered; also where nothing fails but some data is missing.
 //   MIGRATE           less than that.
 //   NO EVIDENCE       too few runs, runs so far apart that they do not agree, wrong answers, or no such users measured.

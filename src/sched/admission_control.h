@@ -59,8 +59,8 @@ class AdmissionControl {
  public:
   explicit AdmissionControl(Service service) : service_(service) {}
 
-  // `step_ms` is the cost model as it is now. One replay without a deadline, up to
-  // seven with one: tens of microseconds with ten requests there, milliseconds with a thousand.
+  // `step_ms` is the cost model as it is now. One replay without a deadline, up to seven with one: tens of microseconds
+  // with ten requests there, milliseconds with a thousand.
   Verdict Decide(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms);
   // An admitted request ended by itself after `actual_ms`; `predicted_ms` is what its verdict said.
   void Observe(double predicted_ms, double actual_ms);

@@ -138,20 +138,9 @@ void Scheduler::ShareBudget() {
       streams.AddRow(s->computed, 1);
     }
   }
-  if (prompts.empty()) return;
-  const int64_t budget_beside = PromptTokensBeside(streams, deepest);
-  SharePrompts(prompts, Crowds(prompts) ? std::min(budget_beside, kLeastPromptTokens) : budget_beside);
-}
-
-// Whether all prompts are of tenants that have several places while a stream's tenant has one and had less work done:
-// who sends forty requests does not slow another's answer down by starting one after the other beside it.
-bool Scheduler::Crowds(std::span<Sequence* const> prompts) const {
-  return std::any_of(running_.begin(), running_.end(), [&](const Sequence* stream) {
-    if (stream->pending() != 1 || waiting_.served(stream->tenant) > 1) return false;
-    return std::all_of(prompts.begin(), prompts.end(), [&](const Sequence* s) {
-      return waiting_.served(s->tenant) > 1 && waiting_.work(s->tenant) > waiting_.work(stream->tenant);
-    });
-  });
+  // Giving the prompts of a tenant that has many requests no more than kLeastPromptTokens beside another's only stream
+  // was tried: 5.3 times as long as alone beside forty requests with it and without (two cores, 4B).
+  if (!prompts.empty()) SharePrompts(prompts, PromptTokensBeside(streams, deepest));
 }
 
 int64_t Scheduler::PromptTokensBeside(const StepCost& streams, int64_t first_position) const {

@@ -166,7 +166,6 @@ class Scheduler {
   bool IsStuck(const Sequence& s) const;
   void ShareBudget();
   bool HasShare() const;
-  bool Crowds(std::span<Sequence* const> prompts) const;
   void SharePrompts(std::span<Sequence* const> prompts, int64_t budget);
   void Give(Sequence& s, int64_t tokens);
   // prefix.cc

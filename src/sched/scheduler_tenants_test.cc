@@ -47,19 +47,5 @@ TEST(SchedulerTenants, WhoWasPromisedAnEndInTimeMakesNoRoomForAnother) {
   }
 }
 
-// Tenant 1 has many requests, one of which is a prompt beside tenant 2's only stream; then beside its own alone.
-TEST(SchedulerTenants, WhoHasManyRequestsDoesNotSlowAnothersOnlyAnswerByItsNextPrompt) {
-  Scheduler scheduler({.max_running = 4, .max_step_tokens = 100, .max_context = 500}, 200);
-  Add(scheduler, 1, 60, 1);
-  Add(scheduler, 2, 60, 1);
-  for (int i = 0; i < 20; ++i) Step(scheduler);
-  Add(scheduler, 3, 20, 2);
-  while (scheduler.View(3).known_tokens < 40) Step(scheduler);  // until more was done for the other
-  Add(scheduler, 4, 90, 1);
-  EXPECT_EQ(Step(scheduler).rows.back().count, 4);
-  scheduler.Remove(3);
-  EXPECT_GT(Step(scheduler).rows.back().count, 4);
-}
-
 }  // namespace
 }  // namespace tenfold::sched

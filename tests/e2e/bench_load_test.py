@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`tenfold bench load` against the real server: counts right, exits right. Its measuring is tested in src/bench/."""
+"""`tenfold bench load` against the real server: counts right, exits right. Its measuring is tested in src/load/ and src/results/."""
 import json
 import pathlib
 import re
@@ -62,6 +62,27 @@ class BenchLoadTest(unittest.TestCase):
         asked = [{request["prompt"] for request in self.records("request")
                   if request["phase"] == "users" and request["server"] == server} for server in (0, 1)]
         self.assertEqual(asked[0], asked[1])
+
+    def test_random_arrivals_with_a_system_prompt_and_a_file_of_prompts(self):
+        folder = self.output.parent
+        (folder / "system.txt").write_text("You tell stories. " * 20, encoding="utf-8")
+        (folder / "prompts.jsonl").write_text(
+            '{"prompt": "Once upon a time", "expect": "^"}\n{"prompt": "Lily saw a dog", "expect": "no such answer"}\n',
+            encoding="utf-8")
+        tokens = {}
+        with self.server() as server:
+            for system in ([], ["--system-file", str(folder / "system.txt")]):
+                done = bench(f"http://127.0.0.1:{server.port}", "--rate", "10", "--rate-seconds", "1.5", "--tokens", "6",
+                             "--no-cold", "--warmup", "0", "--prompts", str(folder / "prompts.jsonl"), *system,
+                             "--output", str(self.output))
+                requests = self.records("request")
+                self.assertGreater(len(requests), 4, done.stdout + done.stderr)
+                self.assertEqual({request["phase"] for request in requests}, {"rate"})
+                self.assertEqual({request["outcome"] for request in requests}, {"ok", "wrong answer"})
+                self.assertEqual(done.returncode, 1, done.stdout + done.stderr)  # wrong answers are failures
+                tokens[len(system)] = min(request["prompt_tokens"] for request in requests)
+                self.output.unlink()
+        self.assertGreater(tokens[2], tokens[0] + 60)
 
     def test_an_interrupt_keeps_what_was_measured(self):
         with self.server() as server:

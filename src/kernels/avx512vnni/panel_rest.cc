@@ -6,10 +6,10 @@
 //
 // Twelve integer accumulators and as many sums of floats: what Zen 4 can do beside a product each cycle. Every 128
 // columns an accumulator is scaled twice, on the products' pipes: 384 of 408 slots are products, 60.2 MAC/cycle of 64;
-// measured 59.7. The next 128 columns start in other registers, so that nothing waits for the scaling. With 24
-// accumulators, brought to the second half's scales as integers, it was 58.5: each product of the second half waited
-// for its accumulator's five operations, and there were 24 stores in a row (a store of 64 bytes costs one to two
-// and a half products, even spread). Not better: 1 x 12, 4 x 3; sums kept over more than 256 columns.
+// measured 59.6. The next 128 columns start in other registers, so that nothing waits for the scaling. With 24
+// accumulators, brought to the second half's scales as integers, it was 58.5, probably because each product of the
+// second half waited for its accumulator's five operations and 24 stores came in a row (alone, a store of 64 bytes cost
+// one to two and a half products). Not better: 1 x 12, 4 x 3; sums kept over more than 256 columns.
 #include "kernels/avx512vnni/panel_convert.h"
 
 namespace tenfold::kernels::avx512vnni {
