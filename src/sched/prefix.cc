@@ -30,16 +30,6 @@ bool Scheduler::Leads(const Sequence& s) {
   return s.uses_cache && !scores && s.published == s.page() && (s.page() + 1) * kv::kPageTokens <= s.known();
 }
 
-// Both are about to compute the same page: how far the pages go that the first will fill and the other can use.
-int64_t Scheduler::CommonEnd(Sequence& maker, Sequence& other) const {
-  int64_t page = maker.page() + 1;
-  while (MayAdopt(other, page) && (page + 1) * kv::kPageTokens <= maker.known() &&
-         KeyOf(maker, page) == KeyOf(other, page)) {
-    ++page;
-  }
-  return page * kv::kPageTokens;
-}
-
 void Scheduler::Adopt(Sequence& s) {
   while (s.published == s.page() && MayAdopt(s, s.page())) {
     const int64_t page = s.page();

@@ -6,9 +6,8 @@
 // A sequence takes published pages for its next tokens whenever there are some: when it is admitted, and at every later
 // step of its prompt. If another sequence of the same step is about to compute the very page it needs next, it waits
 // for that one and takes the page then: requests that begin alike compute their beginning once, also when all arrive
-// together. It loses nothing by waiting, because what it needs is being computed; and the one that computes it takes
-// its own tokens after that up together with those that waited. Positions whose logits are wanted are always computed:
-// the last known one, and all of a prompt that is scored.
+// together. It loses nothing by waiting, because what it needs is being computed. Positions whose logits are wanted are
+// always computed: the last known one, and all of a prompt that is scored.
 //
 // How long a step takes it learns from Observe (cost_model.h), so that a prompt slows running streams down by a bounded
 // factor instead of stopping them, and an arrival need not wait for a long step to end.
@@ -173,7 +172,6 @@ class Scheduler {
   const kv::PrefixKey& KeyOf(Sequence& s, int64_t page) const;
   static bool MayAdopt(const Sequence& s, int64_t page);
   static bool Leads(const Sequence& s);
-  int64_t CommonEnd(Sequence& maker, Sequence& other) const;
   void Adopt(Sequence& s);
   int64_t HeldPagesToAdopt(Sequence& s) const;
   void Publish(Sequence& s);

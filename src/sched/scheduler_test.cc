@@ -376,16 +376,6 @@ TEST(Scheduler, AColdWaveComputesItsCommonBeginningOnce) {
   for (int64_t p = 96; p < 110; ++p) EXPECT_EQ(times[p], 10) << "position " << p;
 }
 
-// What they have in common is a step of its own, so that nobody's own part waits for another's.
-TEST(Scheduler, AColdWavesOwnPartsAreComputedTogether) {
-  Scheduler scheduler({.max_running = 3, .max_step_tokens = 200, .max_context = 200}, 200);
-  for (SeqId seq = 1; seq <= 3; ++seq) {
-    scheduler.Add(seq, {.prompt = Alike(96, 120, static_cast<int32_t>(seq)), .max_new_tokens = 1});
-  }
-  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 0, 96, 96)));
-  EXPECT_THAT(Rows(Step(scheduler)), ElementsAre(Row(1, 96, 24, 119), Row(2, 96, 24, 119), Row(3, 96, 24, 119)));
-}
-
 // A short request whose beginning a long one is computing is served as the short one it is.
 TEST(Scheduler, WhoWaitsForAPageLendsItsRank) {
   Scheduler scheduler({.max_running = 4, .max_step_tokens = 32, .max_context = 900}, 200);

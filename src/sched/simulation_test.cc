@@ -44,9 +44,13 @@ Outcome Live(uint64_t seed, int64_t steps) {
     if (chance(arrival_one_in) && simulation.scheduler().waiting() < 30) {
       // Mostly what fits, sometimes too long, sometimes nothing but a prompt.
       const int64_t longest = std::min<int64_t>(limits.max_context, int64_t{pages} * 16);
-      const int64_t prompt = 1 + below(chance(20) ? 2 * longest : longest) / (chance(2) ? 8 : 1);
+      // One draw a statement: a compiler may choose the order of those in one expression, and a seed would not travel.
+      const int64_t parts = chance(2) ? 8 : 1;
+      const int64_t prompt_below = chance(20) ? 2 * longest : longest;
+      const int64_t prompt = 1 + below(prompt_below) / parts;
+      const int64_t max_new = below(std::max<int64_t>(1, longest - prompt) + 2);
       wrong = simulation.Arrive({.prompt = prompt,
-                                 .max_new = chance(10) ? 0 : below(std::max<int64_t>(1, longest - prompt) + 2),
+                                 .max_new = chance(10) ? 0 : max_new,
                                  .scores_prompt = chance(8),
                                  .uses_cache = !chance(10),
                                  .text = random() % texts,

@@ -89,20 +89,21 @@ class HostileTest(unittest.TestCase):
                 took = time.monotonic() - began
                 return [[c["choices"][0]["text"] for c in chunks if c["choices"]] for chunks in streams], took
 
-            alone = [texts_and_seconds() for _ in range(3)]
-            beside = []
-            for _ in range(3):
+            alone, beside = [], []
+            for _ in range(5):  # in turns: what else the machine does then slows both
+                alone.append(texts_and_seconds())
                 with contextlib.closing(connect(server.port, 4096)) as deaf:
                     send_post(deaf, "/v1/completions", {"prompt": [7, 7, 7], "max_tokens": 30000, "stream": True,
                                                         "ignore_eos": True, "logprobs": 5})
                     beside.append(texts_and_seconds())
             for texts, _ in alone[1:] + beside:
                 self.assertEqual(texts, alone[0][0])
-            harness.wait_until(lambda: harness.metric(server.port, 'tenfold_cancelled_total') == 3, 20, "the deaf ones are gone")
-            ratio = statistics.median(took for _, took in beside) / statistics.median(took for _, took in alone)
+            harness.wait_until(lambda: harness.metric(server.port, 'tenfold_cancelled_total') == 5, 20, "the deaf ones are gone")
+            ratio = statistics.median(with_it / without for (_, with_it), (_, without) in zip(beside, alone))
             print(f"nine streams beside one that never reads take {ratio:.2f} of their time alone")
-            # Ten streams share what nine had: 1.1 is fair, and more where a tenth row costs a step more.
-            self.assertLess(ratio, 2.0)
+            # Ten streams share what nine had: 1.1 is fair, and more where a tenth row costs a step more. A loop that
+            # waits for the deaf one would stand for as long as it is listened for.
+            self.assertLess(ratio, 3.0)
 
     def test_a_client_leaves_while_the_model_loads(self):
         model = harness.make_model(self.folder, "tiny-qwen3-realvocab", "--types", "q4_k_m")
