@@ -35,10 +35,11 @@ ALLOWED = {
     "inspect": {"platform", "tensor", "gguf", "tokenizer", "chat", "kv", "kernels", "model"},
     # Measures the machine (the kernels' peak loops) and the engine below HTTP: its loader, the model, draws as the loop's.
     "bench": {"stats", "platform", "tensor", "gguf", "kv", "sampling", "kernels", "model", "engine"},
-    "tune": {"stats", "kernels", "platform", "engine"},
     # The judge reads result files and never links the engine it judges.
     "results": {"stats"},
     "load": {"results"},
+    # Tunes real servers through the load generator, as users meet them; kernels only to name the instruction set.
+    "tune": {"stats", "platform", "kernels", "config", "results", "load"},
     "gate": {"stats", "results"},
     "doctor": {"platform", "gguf"},
 }
