@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   app.add_subcommand("serve", "Serve a model: answers at once, loads behind");  // for --help; run below
   tenfold::apps::RegisterInspect(app, &exit_code);
   tenfold::apps::RegisterBench(app, &exit_code);
+  tenfold::apps::RegisterReport(app, &exit_code);
   tenfold::apps::RegisterGate(app, &exit_code);
   if (argc == 1) {
     std::fputs(app.help().c_str(), stdout);

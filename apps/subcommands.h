@@ -12,6 +12,7 @@ namespace tenfold::apps {
 
 void RegisterBench(CLI::App& app, int* exit_code);    // tenfold bench (bench.cc)
 void RegisterInspect(CLI::App& app, int* exit_code);  // tenfold inspect FILE (inspect.cc)
+void RegisterReport(CLI::App& app, int* exit_code);   // tenfold report RESULTS... (report.cc)
 void RegisterGate(CLI::App& app, int* exit_code);     // tenfold gate RESULTS (gate.cc)
 // Its exit code when nothing was decided: 0 to 3 are verdicts, so that 2 cannot mean wrong usage there.
 inline constexpr int kGateUndecided = 4;

@@ -78,8 +78,8 @@ int64_t RoundsNeeded(size_t comparisons) {
 }
 
 std::string TextOf(const Comparison& c) {
-  const std::string figure = fmt::format("{:.2f} of the time ({:.2f} to {:.2f} in {} rounds)", c.ratio.median,
-                                         c.ratio.low, c.ratio.high, c.ratio.pairs);
+  const std::string figure = fmt::format("{:.2f} of the time ({:.2f} to {:.2f} in {} round{})", c.ratio.median,
+                                         c.ratio.low, c.ratio.high, c.ratio.pairs, c.ratio.pairs == 1 ? "" : "s");
   switch (c.says) {
     case Comparison::Says::kFaster:
       return figure + ": faster";

@@ -41,6 +41,7 @@ ALLOWED = {
     # Tunes real servers through the load generator, as users meet them; kernels only to name the instruction set.
     "tune": {"stats", "platform", "kernels", "config", "results", "load"},
     "gate": {"stats", "results"},
+    "report": {"results", "gate"},
     "doctor": {"platform", "gguf"},
 }
 # (room, part of the file name) -> more rooms for those files only.
