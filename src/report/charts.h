@@ -13,8 +13,12 @@ namespace tenfold::report {
 std::string ResponsePerUser(const Subject& subject, const gate::Rules& rules);
 std::string LatencyDistribution(const std::vector<Subject>& subjects, const gate::Rules& rules);
 std::string ThroughputByUsers(const std::vector<Subject>& subjects);
+// Warm-ups included (timeline.cc).
 std::string Timeline(const Subject& subject);
 std::string BeforeAfter(const Subject& before, const Subject& after, const gate::Rules& rules);
+
+// What is told of one bar: who, how long, how it ended.
+std::string TipOf(const results::Request& request);
 
 // Of the numbers of users measured, the largest: whom pictures of one load are about. 0: none.
 int64_t MostUsers(const Subject& subject);

@@ -18,11 +18,11 @@ body{background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif;
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem;border-bottom:1px solid var(--grid);overflow-wrap:anywhere}li{overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:.7rem 0}
 th,td{border-bottom:1px solid var(--grid);padding:.2rem .6rem;text-align:left}th{color:var(--dim);font-weight:600}
-figure{margin:1rem 0}figcaption{color:var(--dim);font-size:13px}svg{width:100%;height:auto;font:12px system-ui,sans-serif}
+td:nth-child(2):not(:last-child){white-space:nowrap}figure{margin:1rem 0}figcaption{color:var(--dim);font-size:13px}svg{width:100%;min-width:34rem;height:auto;font:12px system-ui,sans-serif}
 text{fill:var(--ink)}.tick,.legend{font-size:11px}.small{font-size:9px}.tick,.small{fill:var(--dim)}.grid{stroke:var(--grid)}.band{fill:var(--band)}
 .s0{fill:var(--a)}.s1{fill:var(--b)}.s2{fill:var(--c)}.s3{fill:var(--d)}.s4{fill:var(--e)}.s5{fill:var(--f)}.line{fill:none;stroke-width:2}
 .l0{stroke:var(--a)}.l1{stroke:var(--b)}.l2{stroke:var(--c)}.l3{stroke:var(--d)}.l4{stroke:var(--e)}.l5{stroke:var(--f)}
-.queued,.waited{fill:var(--queued)}.prefill{fill:var(--prefill)}.decode{fill:var(--a)}.failed{fill:var(--bad)}
+.queued{fill:var(--queued)}.prefill{fill:var(--prefill)}.decode{fill:var(--a)}.failed{fill:var(--bad)}
 .key span{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}.key .queued{background:var(--queued)}
 .key .prefill{background:var(--prefill)}.key .decode{background:var(--a)}.key .failed{background:var(--bad)}.key .band{background:var(--band)}
 </style></head><body><h1>Load test report</h1>
@@ -118,7 +118,8 @@ std::string ToHtml(const std::vector<Section>& sections) {
     if (!section.lines.empty()) out += "</ul>\n";
     for (const Picture& picture : section.pictures) {
       if (picture.svg.empty()) continue;
-      out += "<figure><figcaption>" + Escaped(picture.caption) + "</figcaption>\n" + picture.svg + "</figure>\n";
+      out += "<figure><figcaption>" + Escaped(picture.caption) + "</figcaption>\n<div class=\"wide\">" + picture.svg +
+             "</div></figure>\n";
     }
     for (const Table& table : section.tables) HtmlTable(table, out);
   }

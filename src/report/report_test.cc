@@ -81,6 +81,77 @@ TEST(Report, HoldsVerdictTablesAndPictures) {
   EXPECT_THAT(markdown, HasSubstr("| 23.00 |")) << "(4 + 5 + 60) / 3";
 }
 
+// Two files asked one after the other have no rounds in pairs, but figures to set beside each other.
+TEST(Report, FilesAreComparedFigureByFigure) {
+  results::ResultFile before = TestFile(), after = TestFile();
+  before.path = "a/r.jsonl";
+  after.path = "b/r.jsonl";
+  for (results::Request& r : after.requests) r.waited_s *= r.ok() ? 0.5 : 1;
+  const std::string markdown = ToMarkdown(MakeReport({before, after}, {}, {}));
+  EXPECT_THAT(markdown, HasSubstr("Measured one after the other"));
+  EXPECT_THAT(markdown, HasSubstr("| one user | response mean s | 4.00 | 2.00 | 0.50 |"));
+  EXPECT_THAT(markdown, HasSubstr("Before: (1) r.jsonl: "));
+  EXPECT_THAT(markdown, HasSubstr("After: (4) r.jsonl: "));
+}
+
+TEST(Report, ManyRunsStandBesideEachOther) {
+  results::ResultFile file = TestFile();
+  for (size_t i = 0, count = file.requests.size(); i < count; ++i) {
+    results::Request again = file.requests[i];
+    again.round = 1;
+    again.waited_s += 0.5;
+    file.requests.push_back(again);
+  }
+  EXPECT_THAT(ToMarkdown(MakeReport({file}, {}, {})), HasSubstr("| 1 | 4.00, 4.50 |"));
+  EXPECT_EQ(Count(ResponsePerUser({&file, 0, ""}, {}), "class=\"s0\""), 6u);
+}
+
+TEST(Report, LongNamesAreCutBetweenCharacters) {
+  results::ResultFile file = TestFile();
+  file.servers[0].model.clear();
+  for (int i = 0; i < 40; ++i) file.servers[0].model += "\xed\x95\x9c";  // three bytes each
+  const std::string markdown = ToMarkdown(MakeReport({file}, {}, {}));
+  EXPECT_THAT(markdown, HasSubstr("\xed\x95\x9c... at 127.0.0.1:1"));
+}
+
+// The band of the picture is the rules' own.
+TEST(Charts, ShowTheBandOfTheRules) {
+  const results::ResultFile file = TestFile();
+  const gate::Rules rules{.fast_s = 3, .target_s = 5};
+  const Subject subject{&file, 0, "s"};
+  EXPECT_THAT(ResponsePerUser(subject, rules), HasSubstr("3 to 5 s"));
+  EXPECT_THAT(LatencyDistribution({subject}, rules), HasSubstr("3 to 5 s"));
+  EXPECT_THAT(BeforeAfter(subject, subject, rules), HasSubstr("3 to 5 s"));
+  const auto sections = MakeReport({file}, {}, rules);
+  EXPECT_THAT(ToHtml(sections), Not(HasSubstr("8 to 12 s")));
+}
+
+// What lies above the plane, the legend among it, never covers what is drawn in it.
+TEST(Charts, LegendsLieAboveThePlane) {
+  const results::ResultFile file = TestFile();
+  const Subject subject{&file, 0, std::string(80, 'W')};
+  const std::string svg = LatencyDistribution({subject, subject, subject}, {});
+  const size_t band = svg.find("class=\"band\"");
+  ASSERT_NE(band, std::string::npos);
+  const size_t top_at = svg.rfind(" y=\"", band);
+  const double top = std::stod(svg.substr(top_at + 4));
+  size_t legends = 0;
+  for (size_t at = svg.find("class=\"legend\""); at != std::string::npos; at = svg.find("class=\"legend\"", at + 1)) {
+    EXPECT_LT(std::stod(svg.substr(svg.rfind(" y=\"", at) + 4)), top);
+    ++legends;
+  }
+  EXPECT_EQ(legends, 3u);
+}
+
+// A run far into a long test is drawn as long as the first.
+TEST(Charts, EachRunOfTheTimelineBeginsAtZero) {
+  results::ResultFile file = TestFile();
+  for (results::Request& r : file.requests) r.start_s = r.users == 3 ? 1000 + static_cast<double>(r.user) : 5;
+  const std::string svg = Timeline({&file, 0, ""});
+  EXPECT_THAT(svg, HasSubstr("3 users, run 1"));
+  EXPECT_THAT(svg, Not(HasSubstr(">1000<")));
+}
+
 TEST(Charts, ShowWhatWasMeasured) {
   const results::ResultFile file = TestFile();
   const Subject good{&file, 0, "good"};
@@ -92,7 +163,7 @@ TEST(Charts, ShowWhatWasMeasured) {
   EXPECT_EQ(Count(Timeline(bad), "class=\"failed\""), 1u);
   EXPECT_EQ(Count(LatencyDistribution({good, bad}, {}), "<polyline"), 2u);
   EXPECT_EQ(Count(ThroughputByUsers({good, bad}), "<circle"), 4u);
-  EXPECT_THAT(BeforeAfter(good, bad, {}), HasSubstr("4.60 times"));  // 23 s against 5
+  EXPECT_THAT(BeforeAfter(good, bad, {}), HasSubstr("4.60 of before"));  // 23 s against 5
   const results::ResultFile empty;
   EXPECT_EQ(ResponsePerUser({&empty, 0, ""}, {}), "");
   EXPECT_EQ(Timeline({&empty, 0, ""}), "");

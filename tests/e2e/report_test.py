@@ -31,7 +31,7 @@ class ReportTest(unittest.TestCase):
                          "--rounds", "2", "--tokens", "8", "--output", results)
         self.tenfold("report", results, "--markdown", markdown, "--html", html)
         text = markdown.read_text(encoding="utf-8")
-        for part in ("Before and after", "Decision: NO EVIDENCE", "| 6 of 6 |", "too few rounds to say", "health.optimization.threads"):
+        for part in ("Before and after", "Decision: NO EVIDENCE", "| 6 of 6 |", "too few rounds to say", "health.optimization.threads", "| 3 users | response mean s |"):
             self.assertIn(part, text)
         page = html.read_text(encoding="utf-8")
         pictures = [piece.split("</svg>")[0] for piece in page.split("<svg")[1:]]
