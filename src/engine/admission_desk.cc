@@ -23,11 +23,14 @@ int64_t Us(double ms) { return static_cast<int64_t>(ms * 1e3); }
 
 }  // namespace
 
-void AdmissionDesk::Open(const sched::Service& service) {
+void AdmissionDesk::Open(const sched::Service& service, const sched::StepBudget& budget) {
   const std::lock_guard lock(mutex_);
   open_ = true;
-  service_ = service;
-  control_ = sched::AdmissionControl(service);
+  sched::Service priced = service;
+  priced.prompt_room = [this, budget, most = service.max_step_tokens](const sched::StepCost& streams, int64_t first) {
+    return sched::PromptTokensBeside(costs_, budget, most, streams, first);
+  };
+  control_ = sched::AdmissionControl(priced);
   costs_ = {};
 }
 
@@ -41,13 +44,11 @@ void AdmissionDesk::Close() {
 }
 
 void AdmissionDesk::Publish(std::vector<Entry> running, std::vector<Entry> waiting, const sched::FairQueue& order,
-                            const sched::CostModel& costs, int64_t prompt_tokens_beside_answers, int64_t last_taken) {
+                            const sched::CostModel& costs, int64_t last_taken) {
   const std::lock_guard lock(mutex_);
   running_ = std::move(running);
   waiting_ = std::move(waiting);
   costs_ = costs;
-  service_.prompt_tokens_beside_answers = prompt_tokens_beside_answers;
-  control_.SetService(service_);
   std::erase_if(submitted_, [&](const Entry& entry) { return entry.id <= last_taken; });
   order_ = order;
   for (const Entry& entry : submitted_) order_.Push(entry.tenant, entry.id);

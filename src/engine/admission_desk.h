@@ -17,6 +17,7 @@
 #include "sched/answer_lengths.h"
 #include "sched/cost_model.h"
 #include "sched/fair_queue.h"
+#include "sched/step_budget.h"
 
 namespace tenfold::engine {
 
@@ -53,12 +54,13 @@ class AdmissionDesk {
   };
 
   // A model is there, served like this; nothing is until then and after Close().
-  void Open(const sched::Service& service);
+  // Its prompt_room is the desk's own: the budget at the prices that were published last.
+  void Open(const sched::Service& service, const sched::StepBudget& budget = {});
   void Close();
   // running: in the order of their admission; order: those that wait, whose entries are `waiting`, in any order.
   // last_taken: the newest id among all that the loop has seen.
   void Publish(std::vector<Entry> running, std::vector<Entry> waiting, const sched::FairQueue& order,
-               const sched::CostModel& costs, int64_t prompt_tokens_beside_answers, int64_t last_taken);
+               const sched::CostModel& costs, int64_t last_taken);
   // A request ended by itself, or at its deadline.
   struct Outcome {
     int64_t predicted_us = -1;  // what Decide said; < 0: nothing
@@ -81,7 +83,6 @@ class AdmissionDesk {
 
   mutable std::mutex mutex_;
   bool open_ = false;
-  sched::Service service_;
   sched::AdmissionControl control_{{}};
   sched::AnswerLengths lengths_;
   sched::CostModel costs_;

@@ -7,7 +7,7 @@
 namespace tenfold::engine {
 namespace {
 
-constexpr sched::Service kService{.max_running = 2, .max_step_tokens = 512, .prompt_tokens_beside_answers = 512};
+const sched::Service kService{.max_running = 2, .max_step_tokens = 512};
 
 // 40 ms a step, 5 ms for each token in it, as learnt from steps like that.
 sched::CostModel Costs() {
@@ -33,7 +33,7 @@ TEST(AdmissionDesk, KnowsNothingBeforeStepsWereTimed) {
   const Prediction p = desk.Decide(impatient, 0);
   EXPECT_TRUE(p.in_time);
   EXPECT_EQ(p.done_us, -1);
-  desk.Publish({}, {}, {}, Costs(), 512, 0);
+  desk.Publish({}, {}, {}, Costs(), 0);
   EXPECT_FALSE(desk.Decide(impatient, 0).in_time);
   desk.Close();
   EXPECT_TRUE(desk.Decide(impatient, 0).in_time);
@@ -42,14 +42,14 @@ TEST(AdmissionDesk, KnowsNothingBeforeStepsWereTimed) {
 TEST(AdmissionDesk, PredictsFromWhoIsThere) {
   AdmissionDesk desk;
   desk.Open(kService);
-  desk.Publish({}, {}, {}, Costs(), 512, 0);
+  desk.Publish({}, {}, {}, Costs(), 0);
   const Demand demand{
       .tenant = 1, .fingerprint = 1, .prompt_tokens = 100, .max_new_tokens = 11, .deadline_us = 2'000'000};
   const Prediction alone = desk.Decide(demand, 0);
   EXPECT_TRUE(alone.in_time);
   EXPECT_NEAR(static_cast<double>(alone.first_token_us), 540e3, 60e3);
   EXPECT_NEAR(static_cast<double>(alone.done_us), 540e3 + 450e3, 100e3);
-  desk.Publish({Streaming(1, 60), Streaming(2, 60)}, {}, {}, Costs(), 512, 2);  // 60 steps of 50 ms before its turn
+  desk.Publish({Streaming(1, 60), Streaming(2, 60)}, {}, {}, Costs(), 2);  // 60 steps of 50 ms before its turn
   const Prediction behind = desk.Decide(demand, 0);
   EXPECT_FALSE(behind.in_time);
   EXPECT_TRUE(behind.ever);
@@ -60,21 +60,21 @@ TEST(AdmissionDesk, PredictsFromWhoIsThere) {
 
 TEST(AdmissionDesk, WhatWasSubmittedCountsBeforeTheLoopHasSeenIt) {
   AdmissionDesk desk;
-  desk.Open({.max_running = 1, .max_step_tokens = 512, .prompt_tokens_beside_answers = 512});
-  desk.Publish({}, {}, {}, Costs(), 512, 4);
+  desk.Open({.max_running = 1, .max_step_tokens = 512});
+  desk.Publish({}, {}, {}, Costs(), 4);
   const Demand demand{.tenant = 1, .prompt_tokens = 1, .max_new_tokens = 10, .deadline_us = -1};
   const int64_t before = desk.Decide(demand, 0).done_us;
   desk.Submitted({.id = 5, .tenant = 1, .computed = 0, .known = 1, .generated = 0, .limit = 10});
   EXPECT_NEAR(static_cast<double>(desk.Decide(demand, 0).done_us), 2.0 * static_cast<double>(before),
               0.4 * static_cast<double>(before));
-  desk.Publish({}, {}, {}, Costs(), 512, 5);  // seen, and gone
+  desk.Publish({}, {}, {}, Costs(), 5);  // seen, and gone
   EXPECT_EQ(desk.Decide(demand, 0).done_us, before);
 }
 
 TEST(AdmissionDesk, AnotherTenantsFortyRequestsDoNotStandInTheWay) {
   AdmissionDesk desk;
-  desk.Open({.max_running = 1, .max_step_tokens = 512, .prompt_tokens_beside_answers = 512});
-  desk.Publish({}, {}, {}, Costs(), 512, 0);
+  desk.Open({.max_running = 1, .max_step_tokens = 512});
+  desk.Publish({}, {}, {}, Costs(), 0);
   for (int64_t id = 1; id <= 40; ++id) {
     desk.Submitted({.id = id, .tenant = 1, .computed = 0, .known = 1, .generated = 0, .limit = 10});
   }
@@ -87,7 +87,7 @@ TEST(AdmissionDesk, AnotherTenantsFortyRequestsDoNotStandInTheWay) {
 TEST(AdmissionDesk, CachedPromptsAreExpectedToGoOnBeingCached) {
   AdmissionDesk desk;
   desk.Open(kService);
-  desk.Publish({}, {}, {}, Costs(), 512, 0);
+  desk.Publish({}, {}, {}, Costs(), 0);
   const Demand demand{.tenant = 1, .prompt_tokens = 500, .max_new_tokens = 1, .deadline_us = -1};
   const int64_t cold = desk.Decide(demand, 0).done_us;
   for (int i = 0; i < 60; ++i) desk.Ended({.prompt_tokens = 500, .cached_tokens = 450, .generated = 1, .cut = true});
@@ -103,8 +103,7 @@ TEST(AdmissionDesk, AnyThreadMayAskWhileTheLoopPublishes) {
       sched::FairQueue order;
       order.Push(1, i);
       desk.Publish({Streaming(i + 1000, i % 50)},
-                   {{.id = i, .tenant = 1, .computed = 0, .known = 40, .generated = 0, .limit = 9}}, order, costs, 64,
-                   i);
+                   {{.id = i, .tenant = 1, .computed = 0, .known = 40, .generated = 0, .limit = 9}}, order, costs, i);
       desk.Ended({.predicted_us = 1000, .actual_us = 1100, .prompt_tokens = 9, .generated = 3});
     }
   });

@@ -36,9 +36,7 @@ Loop::Loop(const Options& options, LoadedModel loaded, platform::ThreadPool& poo
       pool_(pool),
       scheduler_(SchedulerLimits(options, loaded_), loaded_.kv_pages),
       desk_(desk) {
-  desk_.Open({.max_running = options.max_running,
-              .max_step_tokens = options.max_step_tokens,
-              .prompt_tokens_beside_answers = options.max_step_tokens});
+  desk_.Open({.max_running = options.max_running, .max_step_tokens = options.max_step_tokens});
 }
 
 void Loop::Add(RequestId id, Request request, int64_t submitted_us) {
@@ -140,10 +138,7 @@ void Loop::PublishBacklog() {
   std::vector<AdmissionDesk::Entry> waiting;
   for (const sched::SeqId seq : scheduler_.Running()) running.push_back(EntryOf(seq));
   for (const sched::SeqId seq : scheduler_.Waiting().Waiting()) waiting.push_back(EntryOf(seq));
-  sched::StepCost streams;
-  for (const AdmissionDesk::Entry& entry : running) streams.AddRow(entry.computed, 1);
-  desk_.Publish(std::move(running), std::move(waiting), scheduler_.Waiting(), scheduler_.cost_model(),
-                scheduler_.PromptTokensBeside(streams, 0), last_taken_);
+  desk_.Publish(std::move(running), std::move(waiting), scheduler_.Waiting(), scheduler_.cost_model(), last_taken_);
 }
 
 void Loop::Forward(const sched::StepPlan& plan) {

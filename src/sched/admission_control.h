@@ -2,9 +2,15 @@
 //
 // A request is admitted when a replay of everything that is there, with it served in its fair turn, ends it before its
 // deadline, and ends nobody else's after theirs who would have been in time without it. What is not admitted hears so
-// at once, with the time after which asking again should succeed: for a while that place is kept for it, which is what
-// makes the promise worth something when twice as many ask as can be served. Requests without a deadline are always
-// admitted; their number is bounded elsewhere.
+// at once, with the time after which asking again should succeed: the place is kept for it, which is what makes the
+// promise worth something when twice as many ask as can be served. Requests without a deadline are always admitted;
+// their number is bounded elsewhere.
+//
+// Kept places are a calendar, not a queue: in every replay their owners arrive when they were told to. So whoever asks
+// while the machine has time left before they come is served, if they are still in time then; and who is told to come
+// back is told the first second at which a replay with all others in the calendar has it done in time. (Kept as if
+// their owners waited already, each place was padded with its own margins, and the machine idled through a fifth of an
+// overload.) Not everybody comes back: of the calendar only the share is counted that did of late.
 //
 // Predictions are corrected by the ratio of what happened to what was predicted, as learnt so far, and a margin is
 // kept. Deterministic: the clock is the caller's. Not thread safe.
@@ -51,7 +57,7 @@ struct Verdict {
   bool admitted = true;
   double first_token_ms = 0;  // predicted, from now
   double done_ms = 0;         // predicted, from now
-  double retry_after_ms = 0;  // refused only: ask again after this time
+  double retry_after_ms = 0;  // refused only: ask again after this time, in whole seconds, as the header says it
   bool ever = true;           // false: too long for its deadline on an idle machine too; asking again will not help
 };
 
@@ -59,17 +65,17 @@ class AdmissionControl {
  public:
   explicit AdmissionControl(Service service) : service_(service) {}
 
-  // `step_ms` is the cost model as it is now. One replay without a deadline, up to seven with one: tens of microseconds
-  // with ten requests there, milliseconds with a thousand.
+  // `step_ms` is the cost model as it is now. One replay without a deadline, up to four with one, up to 24 more
+  // where it is refused: tens of microseconds with ten requests there, milliseconds with a thousand.
   Verdict Decide(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms);
   // An admitted request ended by itself after `actual_ms`; `predicted_ms` is what its verdict said.
   void Observe(double predicted_ms, double actual_ms);
 
-  // Mixed steps' budget changes as the cost model learns.
-  void SetService(const Service& service) { service_ = service; }
-
   double correction() const { return correction_; }
   int64_t reservations() const { return static_cast<int64_t>(reserved_.size()); }
+
+  // The share of those who were told to come back that did, of late.
+  double returning() const { return returning_; }
 
   // Kept free of a deadline's time: predictions are good to about this.
   static constexpr double kMargin = 0.1;
@@ -83,24 +89,37 @@ class AdmissionControl {
     TenantId tenant;
     Work work;
     double due_ms;
+    double patience_ms;  // how long after its return it must be done
+  };
+  // Who is to be served, in order, and who must not become late by it.
+  struct Scene {
+    std::vector<Work> running;
+    std::vector<Work> waiting;
+    std::vector<double> running_patience_ms;  // until their deadlines, from now or from their return
+    std::vector<double> waiting_patience_ms;
+    size_t place = 0;  // of the newcomer, and of those of its tenant who will come back
+    size_t kept = 0;   // places kept, from there on
   };
   struct Outcome {
     double first_token_ms = 0;
     double done_ms = 0;
-    double harmed_until_ms = 0;  // when the last of those whom it would make late is done; 0: it harms nobody
   };
-  // kept: places before it. with_others: whom it would make late, too, which takes two more replays.
-  Outcome Try(const Ask& ask, const Backlog& backlog, const StepTime& step_ms, double now_ms,
-              std::span<const Work> kept, bool with_others) const;
-  std::vector<Work> Tail(const Backlog& backlog) const;
+
+  void Expire(double now_ms);
   void Learn(const Work& work);
-  double HarmedUntil(const Backlog& backlog, const Forecast& with, const Forecast& without, size_t place,
-                     double now_ms) const;
-  void Reserve(const Ask& ask, double due_ms);
+  void Came(bool back);
+  Scene Set(const Ask& ask, const Backlog& backlog, double now_ms) const;
+  std::vector<Work> Tail(const Scene& scene, double arrives_ms) const;
+  static size_t PlaceOf(const Scene& scene, const Work& work);
+  Outcome Serve(const Scene& scene, const Work& work, bool with_successors, const StepTime& step_ms) const;
+  double HarmedUntil(const Scene& scene, const Work& work, bool spare_kept, const StepTime& step_ms) const;
+  double FirstPlace(const Scene& scene, Work work, double patience_ms, double from_ms, const StepTime& step_ms) const;
+  void Reserve(const Ask& ask, double due_ms, double patience_ms);
 
   Service service_;
   std::deque<Reservation> reserved_;  // in order of due_ms
   double correction_ = 1;
+  double returning_ = 1;
   double typical_prompt_ = 0;  // tokens, of those that asked
   double typical_answer_ = 0;
   bool learnt_ = false;

@@ -1,7 +1,10 @@
 #include "sched/forecast.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <limits>
+#include <list>
 
 #include "base/check.h"
 #include "sched/prompt_shares.h"
@@ -17,18 +20,43 @@ class Replayer {
     work_.insert(work_.end(), waiting.begin(), waiting.end());
     forecast_.first_token_ms.assign(work_.size(), 0);
     forecast_.done_ms.assign(work_.size(), 0);
-    while (next_ < running.size()) Start(next_++);
+    for (size_t i = 0; i < running.size(); ++i) Start(i);
+    for (size_t i = running.size(); i < work_.size(); ++i) pending_.push_back(i);
   }
 
   Forecast Run() {
     for (;;) {
-      while (next_ < work_.size() && std::ssize(active_) < service_.max_running) Start(next_++);
-      if (active_.empty()) return std::move(forecast_);
-      Stride();
+      StartPending();
+      if (!active_.empty()) {
+        Stride();
+      } else if (!pending_.empty()) {
+        now_ms_ = NextArrival();
+      } else {
+        return std::move(forecast_);
+      }
     }
   }
 
  private:
+  // Whoever has arrived takes the places that are free.
+  void StartPending() {
+    for (auto it = pending_.begin(); it != pending_.end() && HasPlace();) {
+      if (work_[*it].arrives_ms > now_ms_) {
+        ++it;
+      } else {
+        Start(*it);
+        it = pending_.erase(it);
+      }
+    }
+  }
+  bool HasPlace() const { return std::ssize(active_) < service_.max_running; }
+  // Of those that are not there yet; where a place is free, all that are pending are.
+  double NextArrival() const {
+    double next = std::numeric_limits<double>::infinity();
+    for (const size_t i : pending_) next = std::min(next, work_[i].arrives_ms);
+    return next;
+  }
+
   void Start(size_t i) {
     if (work_[i].prompt_left <= 0 && work_[i].answer_left <= 0) {
       forecast_.first_token_ms[i] = forecast_.done_ms[i] = now_ms_;
@@ -46,7 +74,8 @@ class Replayer {
       cost.AddRow(work_[i].context, 1);
       steps = std::min(steps, work_[i].answer_left);
     }
-    SharePrompts(cost.decode_rows, &steps);
+    SharePrompts(cost, &steps);
+    steps = std::min(steps, StepsToArrival(cost));
     // In the middle of the stride everybody's context has grown by half of it.
     const int64_t half = (steps - 1) / 2;
     cost.decode_context_reads += cost.decode_rows * half;
@@ -57,6 +86,16 @@ class Replayer {
     Advance(steps);
   }
 
+  // Who finds a free place begins with the step after its arrival.
+  int64_t StepsToArrival(StepCost cost) const {
+    if (pending_.empty() || !HasPlace()) return INT64_MAX;
+    for (size_t a = 0; a < active_.size(); ++a) {
+      if (share_[a] > 0) AddPrompt(work_[active_[a]].context, share_[a], &cost);
+    }
+    const double ms = std::max(1e-3, step_ms_(cost));
+    return std::max<int64_t>(1, static_cast<int64_t>(std::min(1e9, std::ceil((NextArrival() - now_ms_) / ms))));
+  }
+
   // A prompt's part is a prompt's part even if it is one token.
   static void AddPrompt(int64_t context, int64_t tokens, StepCost* cost) {
     cost->prompt_tokens += tokens;
@@ -64,17 +103,20 @@ class Replayer {
   }
 
   // The prompts' part of each of the next steps, shared as the scheduler does.
-  void SharePrompts(int64_t answers, int64_t* steps) {
-    int64_t budget = service_.max_step_tokens - answers;
-    if (answers > 0) budget = std::min(budget, service_.prompt_tokens_beside_answers);
-    budget = std::max<int64_t>(budget, 1);
+  void SharePrompts(const StepCost& streams, int64_t* steps) {
+    share_.assign(active_.size(), 0);
     std::vector<PromptDemand> demands;
+    int64_t deepest = 0;
     for (const size_t i : active_) {
       const int64_t left = std::max<int64_t>(0, work_[i].prompt_left);
-      if (left > 0) demands.push_back({left, left});
+      if (left == 0) continue;
+      demands.push_back({left, left});
+      deepest = std::max(deepest, work_[i].context);
     }
-    const std::vector<int64_t> shares = SharePromptTokens(demands, budget);
-    share_.assign(active_.size(), 0);
+    if (demands.empty()) return;
+    int64_t budget = service_.max_step_tokens - streams.decode_rows;
+    if (service_.prompt_room) budget = std::min(budget, service_.prompt_room(streams, deepest));
+    const std::vector<int64_t> shares = SharePromptTokens(demands, std::max<int64_t>(budget, 1));
     size_t next = 0;
     for (size_t a = 0; a < active_.size(); ++a) {
       const int64_t left = work_[active_[a]].prompt_left;
@@ -111,7 +153,7 @@ class Replayer {
   std::vector<Work> work_;
   std::vector<size_t> active_;  // oldest first
   std::vector<int64_t> share_;  // of active_'s prompts in the next steps
-  size_t next_ = 0;             // the first that has not started
+  std::list<size_t> pending_;   // not started, in the order in which they will be
   double now_ms_ = 0;
   Forecast forecast_;
 };

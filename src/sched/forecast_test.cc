@@ -40,7 +40,8 @@ TEST(Forecast, TheWaitingStartWhenARunningOneEnds) {
 TEST(Forecast, AnswersSlowAPromptDownToTheirShare) {
   const Work running[] = {{.context = 9, .prompt_left = 0, .answer_left = 100}};
   const Work waiting[] = {{.context = 0, .prompt_left = 100, .answer_left = 1}};
-  const Service service{.max_running = 2, .max_step_tokens = 64, .prompt_tokens_beside_answers = 20};
+  const Service service{
+      .max_running = 2, .max_step_tokens = 64, .prompt_room = [](const StepCost&, int64_t) { return 20; }};
   EXPECT_THAT(Replay(running, waiting, service, TenEach).done_ms, ElementsAre(1000, 50));
 }
 
@@ -52,6 +53,17 @@ TEST(Forecast, CostsGrowWithAnswersPromptsAndContext) {
   const Work running[] = {{.context = 100, .prompt_left = 0, .answer_left = 11}};
   // 11 steps that read contexts 101 .. 111.
   EXPECT_THAT(Replay(running, {}, {}, cost).done_ms, ElementsAre(DoubleNear(11 * 6 + 0.01 * (11 * 106), 1e-9)));
+}
+
+TEST(Forecast, WhoHasYetToArriveHoldsUpNobody) {
+  const Work running[] = {{.context = 9, .prompt_left = 0, .answer_left = 6}};
+  const Work waiting[] = {{.context = 0, .prompt_left = 8, .answer_left = 2, .arrives_ms = 35},
+                          {.context = 0, .prompt_left = 8, .answer_left = 3},
+                          {.context = 0, .prompt_left = 8, .answer_left = 1, .arrives_ms = 200}};
+  const Forecast f = Replay(running, waiting, {.max_running = 2, .max_step_tokens = 64}, TenEach);
+  EXPECT_THAT(f.done_ms, ElementsAre(60, 60, 30, 210));  // the first that waits comes into the fifth step
+  const Forecast full = Replay(running, waiting, {.max_running = 1, .max_step_tokens = 64}, TenEach);
+  EXPECT_THAT(full.done_ms, ElementsAre(60, 80, 110, 210));  // it is there when a place is free, and before the other
 }
 
 // Against the scheduler itself, step by step, on random loads.
@@ -92,6 +104,58 @@ TEST(Forecast, AgreesWithTheSchedulerItReplays) {
     }
     EXPECT_NEAR(*std::max_element(f.done_ms.begin(), f.done_ms.end()), now, 0.05 * now);
   }
+}
+
+// With prices that it learns, and prompts kept to what they leave beside the streams: the replay knows both.
+TEST(Forecast, AgreesWithASchedulerThatBoundsItsMixedSteps) {
+  const StepTime truth = [](const StepCost& c) {
+    return 60.0 + 7.5 * static_cast<double>(c.decode_rows) + 9.5 * static_cast<double>(c.prompt_tokens);
+  };
+  std::mt19937_64 random(5);
+  Scheduler scheduler({.max_running = 6, .max_step_tokens = 256, .max_context = 4096}, 4096);
+  SeqId next = 1;
+  std::vector<double> errors;
+  for (int load = 0; load < 20; ++load) {
+    std::vector<Work> work;
+    std::map<SeqId, int64_t> answer;
+    const SeqId first = next;
+    for (int i = 0; i < 14; ++i) {
+      const int64_t prompt = 2 + static_cast<int64_t>(random() % 200);
+      answer[next] = 1 + static_cast<int64_t>(random() % 40);
+      work.push_back({.context = 0, .prompt_left = prompt, .answer_left = answer[next]});
+      const std::vector<int32_t> tokens(static_cast<size_t>(prompt), static_cast<int32_t>(next));  // shared by none
+      ASSERT_EQ(scheduler.Add(next, {.prompt = tokens, .max_new_tokens = answer[next]}), Admission::kQueued);
+      ++next;
+    }
+    const CostModel costs = scheduler.cost_model();
+    const Service service{.max_running = 6,
+                          .max_step_tokens = 256,
+                          .prompt_room = [&costs](const StepCost& streams, int64_t first_position) {
+                            return PromptTokensBeside(costs, {}, 256, streams, first_position);
+                          }};
+    const Forecast f = Replay({}, work, service, [&](const StepCost& cost) { return costs.PredictMs(cost); });
+    double now = 0;
+    while (!scheduler.empty()) {
+      const StepPlan plan = scheduler.Plan();
+      StepCost step;
+      for (const PlanRow& row : plan.rows) step.AddRow(row.first_position, row.count);
+      now += truth(step);
+      scheduler.Commit(plan);
+      scheduler.Observe(plan, truth(step));
+      for (const PlanRow& row : plan.rows) {
+        const SequenceView view = scheduler.View(row.seq);
+        if (view.computed_tokens < view.known_tokens) continue;
+        scheduler.AppendToken(row.seq, 0);
+        if (--answer[row.seq] > 0) continue;
+        scheduler.Remove(row.seq);
+        if (load < 4) continue;  // it is still learning
+        errors.push_back(std::abs(f.done_ms[static_cast<size_t>(row.seq - first)] / now - 1));
+      }
+    }
+  }
+  std::sort(errors.begin(), errors.end());
+  EXPECT_LE(errors[errors.size() / 2], 0.02);
+  EXPECT_LE(errors[errors.size() * 9 / 10], 0.06);
 }
 
 }  // namespace

@@ -8,16 +8,6 @@
 #include "sched/scheduler.h"
 
 namespace tenfold::sched {
-namespace {
-
-// However tight the time is: fewer would hardly be cheaper, and a prompt must get on even where predictions are wrong.
-constexpr int64_t kLeastPromptTokens = 4;
-// A mixed step keeps within its slowdown although it takes so many times the usual error longer than predicted. What it
-// is measured by is the streams' usual step: when the machine is slow for a moment, prompts pay for it first.
-constexpr double kErrors = 3;
-constexpr double kMostError = 0.1;  // more is believed to be the machine's
-
-}  // namespace
 
 StepPlan Scheduler::Plan() {
   StepPlan plan;
@@ -138,22 +128,13 @@ void Scheduler::ShareBudget() {
       streams.AddRow(s->computed, 1);
     }
   }
-  // Giving the prompts of a tenant that has many requests no more than kLeastPromptTokens beside another's only stream
-  // was tried: 5.3 times as long as alone beside forty requests with it and without (two cores, 4B).
+  // Giving the prompts of a tenant that has many requests next to nothing beside another's only stream was tried: no
+  // difference to one request beside forty (two cores, 4B, quiet: 2.7 times as long as beside one, without it).
   if (!prompts.empty()) SharePrompts(prompts, PromptTokensBeside(streams, deepest));
 }
 
 int64_t Scheduler::PromptTokensBeside(const StepCost& streams, int64_t first_position) const {
-  const int64_t most = limits_.max_step_tokens - streams.decode_rows;
-  if (cost_model_.observations() == 0) return most;
-  double budget_ms = limits_.prompt_step_ms;
-  if (streams.decode_rows > 0) {
-    const double usual_ms = cost_model_.PredictMs(streams) / std::max(1.0, cost_model_.slowness());
-    const double margin = 1 + kErrors * std::min(kMostError, cost_model_.relative_error());
-    budget_ms = std::max(limits_.mixed_floor_ms, limits_.mixed_slowdown * usual_ms / margin);
-  }
-  const int64_t within = cost_model_.PromptTokensWithin(budget_ms, streams, first_position, most);
-  return std::min(most, std::max(within, kLeastPromptTokens));
+  return sched::PromptTokensBeside(cost_model_, limits_.step_budget, limits_.max_step_tokens, streams, first_position);
 }
 
 // The oldest comes first, so it never waits for another to fill its page. Who waits lends its rank: if it is nearer to

@@ -37,6 +37,7 @@
 #include "kv/page_cache.h"
 #include "sched/cost_model.h"
 #include "sched/fair_queue.h"
+#include "sched/step_budget.h"
 #include "sched/step_plan.h"
 
 namespace tenfold::sched {
@@ -48,12 +49,9 @@ struct Limits {
   // Prompt tokens per step whose logits are wanted, >= 1: each takes a row of vocabulary size, which a whole step's
   // tokens would make too large.
   int64_t max_scored_tokens = 64;
-  // Time, once Observe has told how long steps take; before that only tokens count.
-  double mixed_slowdown = 2.5;   // a step may take so many times what its streams alone would, for the prompts' sake,
-  double mixed_floor_ms = 40;    // or this: a pause that nobody who reads along can see
-  double prompt_step_ms = 2000;  // a step without streams: how long an arrival or a cancellation may have to wait
-  bool prefix_cache = true;      // full pages are shared and kept; false: as if every request said !uses_cache
-  uint64_t key_seed = 0;         // of the prefix keys: a secret of the process, where clients are not trusted
+  StepBudget step_budget{};  // of time, once Observe has told how long steps take
+  bool prefix_cache = true;  // full pages are shared and kept; false: as if every request said !uses_cache
+  uint64_t key_seed = 0;     // of the prefix keys: a secret of the process, where clients are not trusted
 };
 
 // What a sequence brings. All of it is copied.
@@ -110,8 +108,7 @@ class Scheduler {
   // computed, and no plan that is not committed yet.
   void Truncate(SeqId seq, int64_t tokens);
 
-  // How many prompt tokens a step with these streams has room for, the first of them at first_position: so many that
-  // the step is predicted to stay within its time, at most what max_step_tokens leaves, and never less than 4 of those.
+  // step_budget.h, at the prices learnt so far.
   int64_t PromptTokensBeside(const StepCost& streams, int64_t first_position) const;
   const CostModel& cost_model() const { return cost_model_; }
 

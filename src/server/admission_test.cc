@@ -63,6 +63,9 @@ TEST_F(DeadlineTest, WhatIsInTimeIsAnswered) {
   Teach();
   const TestResponse response = server_->Post("/v1/completions", Completion(R"("max_tokens":5,"deadline_ms":60000)"));
   EXPECT_EQ(response.status, 200) << response.body;
+  const std::string predicted = response.Header("x-predicted-ms");
+  ASSERT_FALSE(predicted.empty()) << "the head says when the answer was predicted to be there";
+  EXPECT_LT(std::stoi(predicted), 60000);
   EXPECT_EQ(Metric(R"(tenfold_slo_met_total{model_name="tiny",met="true"})"), "1");
 }
 

@@ -38,7 +38,7 @@ CorsPolicy::Headers CorsPolicy::HeadersFor(const HttpRequest& request) const {
     if (!Allows(origin)) return headers;
     headers.emplace_back("Access-Control-Allow-Origin", std::string(origin));
   }
-  headers.emplace_back("Access-Control-Expose-Headers", "x-request-id, Retry-After");
+  headers.emplace_back("Access-Control-Expose-Headers", "x-request-id, x-predicted-ms, Retry-After");
   return headers;
 }
 

@@ -133,6 +133,10 @@ void Generation::OnPrepared(api::Parsed<Prepared> prepared) {
   engine::Prediction prediction;
   if (const auto refusal = RefuseDemand(service_, demand, &prediction)) return Fail(*refusal);
   predicted_us_ = prediction.done_us;
+  if (predicted_us_ >= 0) {
+    const int64_t done_us = NowUs() - exchange_->request().received_us + predicted_us_;
+    exchange_->AddHeaders({{"x-predicted-ms", std::to_string(done_us / 1000)}});
+  }
   service_.choices += demand.choices;
   Submit(std::move(*prepared));
 }
