@@ -1,6 +1,6 @@
 // Attention over pages: decode (one token, 8 KV heads of 4 query heads) as bytes of K and V read per second, prefill
-// (16 and 32 tokens, one KV head) as multiply-adds per second, beside what the machine can do at all: the kernel list's
-// peak loops and a plain read of the same memory.
+// (2 to 32 tokens, one KV head) as multiply-adds per second, in float and in int16, beside what the machine can do at
+// all: the kernel list's peak loops and a plain read of the same memory.
 //
 //   attention_bench [--benchmark_filter=...]
 //
@@ -58,6 +58,7 @@ struct Case {
   Order order;
   int64_t length;
   int64_t n_tokens;
+  AttendArithmetic arithmetic = AttendArithmetic::kFloat;
 };
 
 void RunAttend(benchmark::State& state, const Case& c) {
@@ -67,6 +68,7 @@ void RunAttend(benchmark::State& state, const Case& c) {
   const std::vector<int32_t> ids = PageIds(c.order, page_bytes);
   AttendItem item;
   item.pages = {Pool(), page_bytes, KvPageBytes(kHeadDim, c.format), {}, c.format};
+  item.arithmetic = c.arithmetic;
   item.first_position = length - n_tokens;
   item.n_tokens = n_tokens;
   item.kv_heads = n_tokens == 1 ? kKvHeads : 1;
@@ -126,15 +128,20 @@ void RegisterAll() {
       for (const KvType type : {KvType::kF16, KvType::kQ8_0}) {
         const std::string tail =
             std::string(type == KvType::kF16 ? "f16/" : "q8_0/") + name + "/" + std::to_string(length);
-        const auto add = [&](const std::string& title, Order order, int64_t n_tokens) {
-          const Case c{isa, {type, type}, order, length, n_tokens};
+        const auto add = [&](const std::string& title, Order order, int64_t n_tokens,
+                             AttendArithmetic arithmetic = AttendArithmetic::kFloat) {
+          const Case c{isa, {type, type}, order, length, n_tokens, arithmetic};
           benchmark::RegisterBenchmark(title.c_str(), [=](benchmark::State& state) { RunAttend(state, c); });
         };
         add("decode/" + tail, Order::kRising, 1);
         add("decode_shuffled/" + tail, Order::kShuffled, 1);
         add("decode_cached/" + tail, Order::kCached, 1);
-        for (const int64_t n_tokens : {16, 32}) {
-          add("prefill/" + tail + "/" + std::to_string(n_tokens), Order::kShuffled, n_tokens);
+        for (const int64_t n_tokens : {2, 4, 8, 16, 32}) {
+          const std::string title = tail + "/" + std::to_string(n_tokens);
+          add("prefill/" + title, Order::kShuffled, n_tokens);
+          if (type == KvType::kF16) {
+            add("prefill_int16/" + title, Order::kShuffled, n_tokens, AttendArithmetic::kInt16);
+          }
         }
       }
     }

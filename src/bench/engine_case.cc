@@ -6,6 +6,7 @@
 
 #include "kernels/packed_matrix.h"
 #include "kv/block_pool.h"
+#include "model/attention_plan.h"
 #include "model/kv_store.h"
 
 namespace tenfold::bench {
@@ -23,7 +24,8 @@ Work MatrixWork(const kernels::PackedMatrix& w, int64_t tokens) {
 
 // Of one layer: every position's keys and values read once, and a score and a weighted sum for each head and each
 // position that a token sees.
-Work AttentionWork(const model::Config& config, const kernels::KvFormat& format, std::span<const RowShape> rows) {
+Work AttentionWork(const model::Config& config, const kernels::KvFormat& format, kernels::Precision precision,
+                   std::span<const RowShape> rows) {
   const double token_bytes = static_cast<double>(model::KvStore::PageBytes(config, format)) /
                              static_cast<double>(kv::kPageTokens * config.n_layers);
   Work work;
@@ -33,8 +35,10 @@ Work AttentionWork(const model::Config& config, const kernels::KvFormat& format,
     const double seen = count * first + count * (count + 1) / 2;
     work.bytes += (first + count) * token_bytes;
     const double macs = seen * static_cast<double>(config.n_heads * config.head_dim);
-    (format.k == kernels::KvType::kF16 ? work.float_macs : work.integer_macs) += macs;
-    (format.v == kernels::KvType::kF16 ? work.float_macs : work.integer_macs) += macs;
+    const bool int16 =
+        model::AttentionPlan::ArithmeticOf(config, format, precision, row.count) == kernels::AttendArithmetic::kInt16;
+    (format.k == kernels::KvType::kF16 && !int16 ? work.float_macs : work.int16_macs) += macs;
+    (format.v == kernels::KvType::kF16 && !int16 ? work.float_macs : work.int16_macs) += macs;
   }
   return work;
 }
@@ -49,12 +53,13 @@ std::string NameOf(const EngineCase& c) {
 Work& Work::operator+=(const Work& other) {
   bytes += other.bytes;
   integer_macs += other.integer_macs;
+  int16_macs += other.int16_macs;
   float_macs += other.float_macs;
   return *this;
 }
 
 PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights, const kernels::KvFormat& kv_format,
-                     std::span<const RowShape> rows) {
+                     kernels::Precision precision, std::span<const RowShape> rows) {
   int64_t tokens = 0;
   int64_t logits = 0;
   for (const RowShape& row : rows) {
@@ -67,7 +72,7 @@ PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights,
     for (const kernels::PackedMatrix* w : {&layer.q, &layer.k, &layer.v}) {
       at(model::Phase::kQkv) += MatrixWork(*w, tokens);
     }
-    at(model::Phase::kAttention) += AttentionWork(config, kv_format, rows);
+    at(model::Phase::kAttention) += AttentionWork(config, kv_format, precision, rows);
     at(model::Phase::kAttentionOut) += MatrixWork(layer.attn_out, tokens);
     for (const kernels::PackedMatrix* w : {&layer.gate, &layer.up}) {
       at(model::Phase::kGateUp) += MatrixWork(*w, tokens);
@@ -104,6 +109,7 @@ RoofSeconds RoofOf(const Work& work, const Roofline& roofline, kernels::Isa isa)
   const auto seconds = [](double amount, double rate) { return rate > 0 ? amount / rate : 0; };
   return {.memory = seconds(work.bytes, roofline.read.all_threads),
           .arithmetic = seconds(work.integer_macs, roofline.AllMacsPerS(isa, kernels::PeakKind::kInteger)) +
+                        seconds(work.int16_macs, roofline.AllMacsPerS(isa, kernels::PeakKind::kInt16)) +
                         seconds(work.float_macs, roofline.AllMacsPerS(isa, kernels::PeakKind::kFloat))};
 }
 

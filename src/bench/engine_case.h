@@ -15,6 +15,7 @@
 #include "bench/roofline.h"
 #include "kernels/isa.h"
 #include "kernels/kv_format.h"
+#include "kernels/matmul.h"
 #include "model/config.h"
 #include "model/step_profile.h"
 #include "model/weights.h"
@@ -33,7 +34,9 @@ std::string NameOf(const EngineCase& c);  // "prefill 512", "decode 10 at 4096"
 struct Work {
   double bytes = 0;
   double integer_macs = 0;  // with weights of 8 bits or fewer
-  double float_macs = 0;    // with float weights, and in attention
+  double int16_macs = 0;    // in attention, where it multiplies so
+  double float_macs = 0;    // with float weights, and elsewhere in attention
+  double AllMacs() const { return integer_macs + int16_macs + float_macs; }
 
   Work& operator+=(const Work& other);
 };
@@ -49,7 +52,7 @@ using PhaseWork = std::array<Work, static_cast<size_t>(model::Phase::kCount)>;
 
 // Pure. Phases that do arithmetic of lower order (norms, rotation, quantisation) have none counted.
 PhaseWork WorkOfStep(const model::Config& config, const model::Weights& weights, const kernels::KvFormat& kv_format,
-                     std::span<const RowShape> rows);
+                     kernels::Precision precision, std::span<const RowShape> rows);
 Work Sum(const PhaseWork& work);
 
 // The steps of one run of a case, each as its rows. step_tokens: tokens of a prompt that one step computes at most.

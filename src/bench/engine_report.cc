@@ -64,7 +64,7 @@ boost::json::object PhaseToJson(const EngineResult& result, const CaseResult& c,
           {"serial_ms", line.serial_ms},
           {"waiting_thread_ms", line.waiting_ms},
           {"gb_s", Part(line.work.bytes, line.seconds) * kGiga},
-          {"gmacs", Part(line.work.integer_macs + line.work.float_macs, line.seconds) * kGiga},
+          {"gmacs", Part(line.work.AllMacs(), line.seconds) * kGiga},
           {"of_roof", Part(roof.Longer(), line.seconds)}};
 }
 
@@ -89,6 +89,7 @@ boost::json::object CaseToJson(const EngineResult& result, const CaseResult& c) 
   json["tokens_per_s"] = s.tokens_per_s;
   json["bytes"] = work.bytes / static_cast<double>(c.steps);
   json["integer_macs"] = work.integer_macs / static_cast<double>(c.steps);
+  json["int16_macs"] = work.int16_macs / static_cast<double>(c.steps);
   json["float_macs"] = work.float_macs / static_cast<double>(c.steps);
   json["gb_s"] = s.bytes_per_s * kGiga;
   json["integer_gmacs"] = s.integer_macs_per_s * kGiga;
@@ -137,8 +138,7 @@ std::string FormatProfile(const EngineResult& result, const CaseResult& c) {
                        line.serial_ms, line.waiting_ms);
     if (line.work.bytes > 0) {
       out += fmt::format("{:>8.1f}{:>9.1f}{:>6.0f}%", Part(line.work.bytes, line.seconds) * kGiga,
-                         Part(line.work.integer_macs + line.work.float_macs, line.seconds) * kGiga,
-                         100 * Part(roof.Longer(), line.seconds));
+                         Part(line.work.AllMacs(), line.seconds) * kGiga, 100 * Part(roof.Longer(), line.seconds));
     }
     out += '\n';
   }
@@ -214,8 +214,9 @@ std::string Format(const EngineResult& result, const EngineOptions& options) {
                   static_cast<double>(result.weight_bytes) / (1 << 30), result.huge_pages ? " on huge pages" : "",
                   result.isa, options.exact ? " exact" : "", result.threads, options.seed);
   out += FormatLoads(result);
-  out += fmt::format("roofline of this run: memory {:.1f} GB/s, integer {:.1f} GMAC/s, float {:.1f} GMAC/s\n",
+  out += fmt::format("roofline of this run: memory {:.1f} GB/s, integer {:.1f} GMAC/s, int16 {:.1f}, float {:.1f}\n",
                      result.roofline.read.all_threads * kGiga, IntegerPeak(result) * kGiga,
+                     result.roofline.AllMacsPerS(IsaOf(result), kernels::PeakKind::kInt16) * kGiga,
                      result.roofline.AllMacsPerS(IsaOf(result), kernels::PeakKind::kFloat) * kGiga);
   out += fmt::format("{} of {} rounds{}; ms of a whole prompt, or of one decode step with its draws\n", result.rounds,
                      options.rounds, result.interrupted ? " (interrupted)" : "");

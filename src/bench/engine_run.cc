@@ -281,7 +281,8 @@ Result<EngineResult> RunEngine(const EngineOptions& options, const EngineWatch& 
     const auto steps = StepsOf(c.c, options.step_tokens, options.decode_steps);
     c.steps = static_cast<int64_t>(steps.size());
     for (const std::vector<RowShape>& step : steps) {
-      const PhaseWork work = WorkOfStep(runner.model().config(), runner.model().weights(), options.kv_format, step);
+      const PhaseWork work = WorkOfStep(runner.model().config(), runner.model().weights(), options.kv_format,
+                                        options.exact ? kernels::Precision::kExact : kernels::Precision::kFast, step);
       for (size_t p = 0; p < work.size(); ++p) c.work[p] += work[p];
     }
   }

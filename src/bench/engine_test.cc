@@ -78,7 +78,7 @@ TEST(EngineCase, WorkIsWhatTheShapesSay) {
   weights.output = {.format = tensor::DType::kF32, .rows = 16, .cols = 64};
 
   const RowShape rows[] = {{.first_position = 10, .count = 3, .logits = 1}, {.first_position = 0, .count = 1}};
-  const PhaseWork work = WorkOfStep(config, weights, {}, rows);
+  const PhaseWork work = WorkOfStep(config, weights, {}, kernels::Precision::kFast, rows);
   const auto at = [&](model::Phase phase) { return work[static_cast<size_t>(phase)]; };
   const double matrix_bytes = static_cast<double>(kernels::PackedBytes(tensor::DType::kQ8_0, 32, 64));
   EXPECT_DOUBLE_EQ(at(model::Phase::kQkv).bytes, 3 * matrix_bytes);
@@ -89,6 +89,15 @@ TEST(EngineCase, WorkIsWhatTheShapesSay) {
   EXPECT_DOUBLE_EQ(at(model::Phase::kHead).bytes, 16.0 * 64 * 4);
   // Tokens see 11, 12, 13 and 1 positions; each is two products of head_dim for each of four heads.
   EXPECT_DOUBLE_EQ(at(model::Phase::kAttention).float_macs, (11 + 12 + 13 + 1) * 4 * 8 * 2.0);
+  EXPECT_DOUBLE_EQ(at(model::Phase::kAttention).int16_macs, 0);
+  // Many tokens' attention is in int16, unless it is to be exact.
+  const RowShape prompt[] = {{.first_position = 0, .count = 64}};
+  for (const auto precision : {kernels::Precision::kFast, kernels::Precision::kExact}) {
+    const Work many = WorkOfStep(config, weights, {}, precision, prompt)[static_cast<size_t>(model::Phase::kAttention)];
+    const double macs = 64.0 * 65 / 2 * 4 * 8 * 2;
+    EXPECT_DOUBLE_EQ(many.int16_macs, precision == kernels::Precision::kFast ? macs : 0);
+    EXPECT_DOUBLE_EQ(many.AllMacs(), macs);
+  }
   // 13 and 1 positions of two heads' K and V in halves.
   EXPECT_DOUBLE_EQ(at(model::Phase::kAttention).bytes, 14 * 2 * 8 * 2 * 2.0);
   EXPECT_DOUBLE_EQ(at(model::Phase::kNormQuantise).bytes, 0);
@@ -103,10 +112,14 @@ TEST(EngineCase, TheRoofIsTheLongerOfMemoryAndArithmetic) {
   peak.loop.kind = kernels::PeakKind::kFloat;
   peak.all_macs_per_s = 2;
   roofline.peaks.push_back(peak);
-  const RoofSeconds roof = RoofOf({.bytes = 20, .integer_macs = 15, .float_macs = 1}, roofline, kernels::Isa::kAvx2);
+  peak.loop.kind = kernels::PeakKind::kInt16;
+  peak.all_macs_per_s = 4;
+  roofline.peaks.push_back(peak);
+  const RoofSeconds roof =
+      RoofOf({.bytes = 20, .integer_macs = 15, .int16_macs = 1, .float_macs = 1}, roofline, kernels::Isa::kAvx2);
   EXPECT_DOUBLE_EQ(roof.memory, 2);
-  EXPECT_DOUBLE_EQ(roof.arithmetic, 3.5);
-  EXPECT_DOUBLE_EQ(roof.Longer(), 3.5);
+  EXPECT_DOUBLE_EQ(roof.arithmetic, 3.75);
+  EXPECT_DOUBLE_EQ(roof.Longer(), 3.75);
   EXPECT_DOUBLE_EQ(RoofOf({.integer_macs = 1}, roofline, kernels::Isa::kScalar).Longer(), 0);  // nothing measured
 }
 

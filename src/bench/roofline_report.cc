@@ -13,6 +13,18 @@ std::string OfWhole(double per_cycle) {
   return fmt::format("{:3.0f} % of {:.0f}", 100 * per_cycle / whole, whole);
 }
 
+std::string_view NameOf(kernels::PeakKind kind) {
+  switch (kind) {
+    case kernels::PeakKind::kInteger:
+      return "integer";
+    case kernels::PeakKind::kInt16:
+      return "int16";
+    case kernels::PeakKind::kFloat:
+      return "float";
+  }
+  return "unknown";
+}
+
 std::string How(int streams, size_t prefetch_bytes) {
   if (streams == 0) return "not measured: the threads never ran at the same time";
   const std::string ahead =
@@ -27,7 +39,7 @@ boost::json::object ToJson(const Roofline& r) {
   for (const Peak& peak : r.peaks) {
     peaks.push_back({{"isa", kernels::NameOf(peak.isa)},
                      {"loop", peak.loop.name},
-                     {"type", peak.loop.kind == kernels::PeakKind::kInteger ? "integer" : "float"},
+                     {"type", NameOf(peak.loop.kind)},
                      {"gmacs", peak.macs_per_s * 1e-9},
                      {"clock_ghz", peak.clock_hz * 1e-9},
                      {"instructions_per_cycle", peak.instructions_per_cycle()},

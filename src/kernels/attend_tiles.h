@@ -27,6 +27,7 @@
 #include <cstdint>
 
 #include "kernels/attend_half.h"
+#include "kernels/attend_int16.h"
 #include "kernels/attend_int8.h"
 #include "kernels/float_kernels.h"
 
@@ -168,6 +169,50 @@ void AccumulateInt8(const AttendTask& t, const Block& b, const BlockPages& v) {
   }
 }
 
+Int16Block Int16Of(const AttendTask& t) {
+  return {t.keys_int16, t.values_int16, t.keys_scale, t.keys_scale + kBlockTokens};
+}
+
+void ConvertBlock(const AttendTask& t, const Block& b, const BlockPages& k, const BlockPages& v) {
+  const Int16Block block = Int16Of(t);
+  for (int64_t i = 0; i < b.n_pages; ++i) {
+    const int64_t at = i * kPage;
+    ConvertKeys(Halves(k.at[i]), k.ahead[i], t.head_dim, block.k + at * 2, block.k_scale + at);
+    ConvertValues(Halves(v.at[i]), v.ahead[i], t.head_dim, t.acc_stride, block.v + at * t.acc_stride,
+                  block.v_scale + at);
+  }
+}
+
+void ScoreInt16(const AttendTask& t, const Block& b) {
+  const Int16Block block = Int16Of(t);
+  alignas(64) int32_t scores[kMaxTileRows * kBlockTokens];
+  for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
+    rows = TileRows(b.end_row - row);
+    const int64_t n_pages = (Visible(t, b, row + rows - 1) + kPage - 1) / kPage;
+    const int16_t* const query = t.query_int16 + (b.query_row + row) * t.head_dim;
+    WithConstant(rows, [&]<int R>() { ScoreRowsInt16<R>(query, block.k, n_pages, t.head_dim, scores); });
+    for (int64_t r = row; r < row + rows; ++r) {
+      const int64_t visible = Visible(t, b, r);
+      (visible == kBlockTokens ? SoftmaxRowInt16<true>
+                               : SoftmaxRowInt16<false>)(visible, scores + (r - row) * kBlockTokens,
+                                                         t.query_scale[b.query_row + r], block, b.state.max + r,
+                                                         b.state.sum + r * 16, t.rescale + r,
+                                                         t.weights_int16 + r * kBlockTokens, t.weights_scale + r);
+    }
+  }
+}
+
+void AccumulateInt16(const AttendTask& t, const Block& b) {
+  for (int64_t row = b.first_row, rows = 0; row < b.end_row; row += rows) {
+    rows = TileRows(b.end_row - row);
+    const int64_t seen = Visible(t, b, row + rows - 1);  // the last row sees most; the others' weights there are 0
+    WithConstant(rows, [&]<int R>() {
+      ValueRowsInt16<R>(t.weights_int16 + row * kBlockTokens, t.weights_scale + row, t.values_int16, t.acc_stride, seen,
+                        t.rescale + row, b.state.acc + row * t.acc_stride, t.acc_stride);
+    });
+  }
+}
+
 const uint8_t* PageOf(const AttendTask& t, int64_t page) {
   return t.base + static_cast<size_t>(t.page_ids[page]) * t.page_stride_bytes;
 }
@@ -191,14 +236,23 @@ void AttendBlock(const AttendTask& t, int64_t begin, const AttendState& state) {
     BlockPages v = k;
     for (int64_t i = 0; i < n_pages; ++i) v.at[i] += t.key_bytes;
     const Block b{begin, FirstRow(t, begin), head_rows, n_pages, g * head_rows, StateAt(t, state, g * head_rows)};
-    ScoreBlock(t, b, k);
-    if (t.format.v == KvType::kF16) {
-      AccumulateHalves(t, b, v);
+    if (t.in_int16) {
+      ConvertBlock(t, b, k, v);
+      ScoreInt16(t, b);
+      AccumulateInt16(t, b);
     } else {
-      AccumulateInt8(t, b, v);
+      ScoreBlock(t, b, k);
+      (t.format.v == KvType::kF16 ? AccumulateHalves : AccumulateInt8)(t, b, v);
     }
     for (int64_t i = 0; i < n_pages; ++i) k.at[i] += t.head_stride_bytes;
   }
+}
+
+// Asks for a row of head_dim floats of the token after next: tokens lie further apart than hardware prefetchers follow.
+inline void PrefetchLaterRow(const AttendTask& t, int64_t token, const float* row, int64_t stride) {
+  constexpr int64_t kAhead = 2;
+  if (token + kAhead >= t.n_tokens) return;
+  for (int64_t d = 0; d < t.head_dim; d += 16) __builtin_prefetch(row + kAhead * stride + d);
 }
 
 // Takes in the scaled queries.
@@ -206,7 +260,13 @@ void StartRows(const AttendTask& t) {
   const Vec::F scale = Vec::Set(t.scale);
   for (int64_t row = 0; row < t.kv_heads * t.n_tokens * t.n_heads; ++row) {
     const int64_t head = row / (t.n_tokens * t.n_heads) * t.n_heads + row % t.n_heads;
-    const float* const q = t.q + row / t.n_heads % t.n_tokens * t.q_stride + head * t.head_dim;
+    const int64_t token = row / t.n_heads % t.n_tokens;
+    const float* const q = t.q + token * t.q_stride + head * t.head_dim;
+    PrefetchLaterRow(t, token, q, t.q_stride);
+    if (t.in_int16) {
+      QueryToInt16(q, t.head_dim, t.scale, t.query_int16 + row * t.head_dim, t.query_scale + row);
+      continue;
+    }
     float* const query = t.query + row * t.head_dim;
     for (int64_t d = 0; d < t.head_dim; d += Vec::kLanes) {
       const int64_t n = Min(Vec::kLanes, t.head_dim - d);
@@ -256,7 +316,9 @@ void MergeWithVec(const AttendTask& t, int64_t begin, const AttendState& from) {
 void FinishWithVec(const AttendTask& t) {
   for (int64_t row = 0; row < t.kv_heads * t.n_tokens * t.n_heads; ++row) {
     const int64_t head = row / (t.n_tokens * t.n_heads) * t.n_heads + row % t.n_heads;
-    float* const out = t.out + row / t.n_heads % t.n_tokens * t.out_stride + head * t.head_dim;
+    const int64_t token = row / t.n_heads % t.n_tokens;
+    float* const out = t.out + token * t.out_stride + head * t.head_dim;
+    PrefetchLaterRow(t, token, out, t.out_stride);
     const AttendState s = StateAt(t, t.total, row);
     const float sum = Vec::SumLanes(Vec::Load(s.sum));
     const Vec::F inverse = Vec::Set(sum == 0.0f ? 0.0f : 1.0f / sum);

@@ -87,13 +87,19 @@ size_t LayOut(const AttendItem& item, uint8_t* scratch, AttendTask* task) {
   task->query = cursor.Take(Rows(item) * item.head_dim);
   task->rescale = cursor.Take(item.n_tokens * item.n_heads);
   task->weights = cursor.Take(item.n_tokens * item.n_heads * kBlockTokens);
-  if (item.pages.format.k == KvType::kQ8_0) {
+  task->in_int16 = item.arithmetic == AttendArithmetic::kInt16;
+  if (item.pages.format.k == KvType::kQ8_0 || task->in_int16) {
     task->query_int16 = cursor.TakeInt16(Rows(item) * item.head_dim + 16);  // written 16 at a time
     task->query_scale = cursor.Take(Rows(item));
   }
-  if (item.pages.format.v == KvType::kQ8_0) {
+  if (item.pages.format.v == KvType::kQ8_0 || task->in_int16) {
     task->weights_int16 = cursor.TakeInt16(item.n_tokens * item.n_heads * kBlockTokens);
     task->weights_scale = cursor.Take(item.n_tokens * item.n_heads);
+  }
+  if (task->in_int16) {
+    task->keys_int16 = cursor.TakeInt16(item.head_dim * kBlockTokens);
+    task->values_int16 = cursor.TakeInt16(task->acc_stride * kBlockTokens);
+    task->keys_scale = cursor.Take(2 * kBlockTokens);
   }
   task->total = TakeState(cursor, item);
   if (AttendChunks(item) > 1) task->chunk = TakeState(cursor, item);
@@ -104,6 +110,9 @@ void CheckItem(const AttendItem& item) {
   TENFOLD_CHECK(item.head_dim >= 8 && item.head_dim <= 256 && item.head_dim % 8 == 0,
                 "head_dim must be a multiple of 8 up to 256");
   TENFOLD_CHECK(Rows(item) >= 1 && item.first_position >= 0, "an attention item has tokens and heads");
+  TENFOLD_CHECK(item.arithmetic == AttendArithmetic::kFloat ||
+                    (item.pages.format.k == KvType::kF16 && item.pages.format.v == KvType::kF16),
+                "int16 attention reads halves");
   TENFOLD_CHECK((Length(item) - 1) / kPageTokens < static_cast<int64_t>(item.pages.page_ids.size()),
                 "the item lies past the sequence's pages");
 }

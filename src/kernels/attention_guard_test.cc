@@ -76,15 +76,16 @@ std::vector<float> RunGuarded(Isa isa, AttendItem item, const std::vector<float>
 }
 
 TEST_P(AttentionGuards, KeysValuesAndAttentionStayInside) {
-  for (const KvFormat& format : {kHalves, kInt8}) {
+  for (const Way& way : {Way(kHalves), Way(kInt8), kHalvesInInt16}) {
     for (const int64_t head_dim : {64, 80, 128}) {
       for (const Against side : {Against::kFront, Against::kBack}) {
         constexpr int64_t kLength = 535;  // two chunks, and a last page that is not full
-        const GuardedSequence s(GetParam(), format, head_dim, kLength, side);
+        const GuardedSequence s(GetParam(), way.format, head_dim, kLength, side);
         for (const int64_t tokens : {1, 2, 3, 5, 8, 17, 32}) {
           for (const int64_t heads : {1, 3, 4}) {
             AttendItem item;
             item.pages = s.pages();
+            item.arithmetic = way.arithmetic;
             item.n_tokens = tokens;
             item.n_heads = heads;
             item.head_dim = head_dim;

@@ -19,20 +19,23 @@
 namespace tenfold::kernels {
 namespace {
 
-// What holds of every format on every instruction set.
-class AttentionTest : public ::testing::TestWithParam<std::tuple<Isa, KvFormat>> {
+// What holds of every format and arithmetic on every instruction set.
+class AttentionTest : public ::testing::TestWithParam<std::tuple<Isa, Way>> {
  protected:
   Isa isa() const { return std::get<0>(GetParam()); }
-  const KvFormat& format() const { return std::get<1>(GetParam()); }
+  const Way& way() const { return std::get<1>(GetParam()); }
   void Check(const Item& item, int64_t head_dim, unsigned seed, float q_spread = 1.0f) {
-    CheckItem(isa(), format(), item, head_dim, seed, q_spread);
+    CheckItem(isa(), way(), item, head_dim, seed, q_spread);
   }
 };
 INSTANTIATE_TEST_SUITE_P(All, AttentionTest,
-                         ::testing::Combine(::testing::ValuesIn(TestIsas()), ::testing::Values(kHalves, kInt8)),
+                         ::testing::Combine(::testing::ValuesIn(TestIsas()),
+                                            ::testing::Values(Way(kHalves), Way(kInt8), kHalvesInInt16)),
                          [](const auto& info) {
-                           const bool halves = std::get<1>(info.param).k == KvType::kF16;
-                           return std::string(NameOf(std::get<0>(info.param))) + (halves ? "_f16" : "_q8_0");
+                           const Way& way = std::get<1>(info.param);
+                           const bool int16 = way.arithmetic == AttendArithmetic::kInt16;
+                           return std::string(NameOf(std::get<0>(info.param))) + "_" +
+                                  std::string(NameOf(way.format.k)) + (int16 ? "_in_int16" : "");
                          });
 
 // What holds of keys and values that are halves.
@@ -107,7 +110,7 @@ TEST_P(HalvesTest, MinusInfinityScores) {
 TEST_P(AttentionTest, ResultsDoNotDependOnNeighbours) {
   for (const int64_t head_dim : {8, 64, 128}) {
     const Item item{37, 40, 5};
-    Sequence s(head_dim, 77, 13, 1, format());
+    Sequence s(head_dim, 77, 13, 1, way());
     const int64_t row = item.n_heads * head_dim;
     const std::vector<float> q = s.Gaussian(item.n_tokens * row, 2.0f);
     const std::vector<float> whole = RunAttend(isa(), s, item, 0.3f, q);
@@ -132,7 +135,7 @@ TEST_P(AttentionTest, ResultsDoNotDependOnNeighbours) {
 TEST_P(AttentionTest, PartsMakeTheWhole) {
   const Item items[] = {{kChunkTokens - 3, 7, 3}, {2 * kChunkTokens - 1, 1, 4}, {3 * kChunkTokens, 1, 2}, {1700, 2, 5}};
   for (const Item& item : items) {
-    Sequence s(40, item.first_position + item.n_tokens, 15, 1, format());
+    Sequence s(40, item.first_position + item.n_tokens, 15, 1, way());
     const std::vector<float> q = s.Gaussian(item.n_tokens * item.n_heads * 40, 3.0f);
     const std::vector<float> whole = RunAttend(isa(), s, item, 0.3f, q);
     ExpectExact(s, item, 0.3f, q, whole);
@@ -147,7 +150,7 @@ TEST_P(AttentionTest, PartsMakeTheWhole) {
 // Tokens of a prompt that crosses a chunk's end are what they are one by one.
 TEST_P(AttentionTest, PromptsAcrossChunksDoNotDependOnTheirLength) {
   const Item item{kChunkTokens - 20, 40, 2};
-  Sequence s(64, item.first_position + item.n_tokens, 16, 1, format());
+  Sequence s(64, item.first_position + item.n_tokens, 16, 1, way());
   const int64_t row = item.n_heads * 64;
   const std::vector<float> q = s.Gaussian(item.n_tokens * row, 2.0f);
   const std::vector<float> whole = RunAttend(isa(), s, item, 0.3f, q);
@@ -163,7 +166,7 @@ TEST_P(AttentionTest, SeveralKvHeads) {
   constexpr int64_t kKvHeads = 3;
   constexpr int64_t kDim = 24;
   for (const Item& item : {Item{600, 1, 4}, Item{30, 9, 2}, Item{505, 12, 1}}) {
-    Sequence s(kDim, item.first_position + item.n_tokens, 17, kKvHeads, format());
+    Sequence s(kDim, item.first_position + item.n_tokens, 17, kKvHeads, way());
     const int64_t head_row = item.n_heads * kDim;
     const std::vector<float> q = s.Gaussian(item.n_tokens * kKvHeads * head_row, 2.0f);
     const std::vector<float> all = RunAttend(isa(), s, item, 0.3f, q);
@@ -189,21 +192,104 @@ TEST_P(AttentionTest, SeveralKvHeads) {
 
 // Infinite or NaN keys and values after a token's position must not reach it, though its neighbours in the item see
 // them.
-TEST_P(HalvesTest, LaterPositionsNeverReachEarlierTokens) {
+TEST_P(AttentionTest, LaterPositionsNeverReachEarlierTokens) {
+  if (way().format.k != KvType::kF16) return;  // pages of int8 hold neither
   for (int64_t poisoned = 1; poisoned < 40; ++poisoned) {
     const Item item{30, 40, 3};
-    Sequence s(32, 70, 14);
+    Sequence s(32, 70, 14, 1, way());
     const std::vector<float> q = s.Gaussian(item.n_tokens * item.n_heads * 32, 1.0f);
-    const std::vector<float> clean = RunAttend(GetParam(), s, item, 0.2f, q);
+    const std::vector<float> clean = RunAttend(isa(), s, item, 0.2f, q);
     for (int64_t d = 0; d < 32; ++d) {
       s.K(30 + poisoned, d) = kHalfNan;
       s.V(30 + poisoned, d) = kHalfInf;
     }
-    const std::vector<float> out = RunAttend(GetParam(), s, item, 0.2f, q);
+    const std::vector<float> out = RunAttend(isa(), s, item, 0.2f, q);
     const int64_t before = poisoned * item.n_heads * 32;
     ASSERT_EQ(std::memcmp(out.data(), clean.data(), before * 4), 0) << poisoned;
     ASSERT_TRUE(std::isnan(out[before])) << "the poison does reach the token that sees it";
   }
+}
+
+// Integer sums at their bounds, where one that overflowed would turn a score round: queries along even positions' keys,
+// against odd ones', in all dims or in one, from the least half to the largest.
+TEST_P(HalvesTest, Int16SumsDoNotOverflow) {
+  for (const int64_t head_dim : {8, 128, 256}) {
+    for (const float k : {0x1p-24f, 1.0f, -1.0f, 65504.0f}) {
+      for (const bool one_hot : {false, true}) {
+        Sequence s(head_dim, 70, 20, 1, kHalvesInInt16);
+        for (int64_t p = 0; p < 70; ++p) {
+          const float x = p % 2 == 0 ? k : -k;
+          for (int64_t d = 0; d < head_dim; ++d) {
+            s.K(p, d) = tensor::FloatToHalf(one_hot && d != 3 ? 0.0f : x);
+            s.V(p, d) = tensor::FloatToHalf(one_hot && d != 5 ? 0.0f : x);
+          }
+        }
+        const Item item{40, 30, 2};
+        std::vector<float> q(item.n_tokens * item.n_heads * head_dim, 1.0f);
+        for (size_t i = 0; one_hot && i < q.size(); ++i) q[i] = i % static_cast<size_t>(head_dim) == 3 ? 1.0f : 0.0f;
+        const float scale = 20 / std::fabs(k) / static_cast<float>(one_hot ? 1 : head_dim);  // scores of 20 and -20
+        const std::vector<float> out = RunAttend(GetParam(), s, item, scale, q);
+        // Equal numerators are all rounded the same way, by at most half of a 512th.
+        for (int64_t row = 0; row < item.n_tokens * item.n_heads; ++row) {
+          ASSERT_NEAR(out[row * head_dim + 5], std::fabs(k), 1.5e-3 * std::fabs(k)) << head_dim << " row " << row;
+        }
+      }
+    }
+  }
+}
+
+// Nothing to tell apart: zero keys give equal weights, zero values zeros, and so do zero or enormous queries of keys
+// that are alike.
+TEST_P(HalvesTest, Int16OfZeroAndEnormousQueries) {
+  Sequence s(24, 50, 22, 1, kHalvesInInt16);
+  for (int64_t p = 0; p < 50; ++p) {
+    for (int64_t d = 0; d < 24; ++d) {
+      s.K(p, d) = 0;
+      s.V(p, d) = tensor::FloatToHalf(d == 0 ? 0.0f : static_cast<float>(p));
+    }
+  }
+  for (const float magnitude : {0.0f, 1e-30f, 1.0f, 1e30f}) {
+    const Item item{20, 30, 1};
+    const std::vector<float> q(item.n_tokens * 24, magnitude);
+    const std::vector<float> out = RunAttend(GetParam(), s, item, 1.0f, q);
+    for (int64_t t = 0; t < 30; ++t) {
+      ASSERT_EQ(out[t * 24], 0.0f);
+      ASSERT_NEAR(out[t * 24 + 1], static_cast<float>(20 + t) / 2, 1e-2) << magnitude << " token " << t;
+    }
+  }
+}
+
+// What attention.h says int16 costs, beside what storing halves does.
+TEST_P(HalvesTest, Int16CostsNoMoreThanStated) {
+  constexpr int64_t kDim = 128;
+  const Item item{500, 32, 4};
+  double squares[3] = {};  // of the result; of its error by storing halves, and by int16
+  Sequence halves(kDim, 532, 23);
+  const std::vector<float> q = halves.Gaussian(item.n_tokens * item.n_heads * kDim, 1.0f);
+  std::vector<double> written_k;
+  std::vector<double> written_v;
+  for (int64_t p = 0; p < 532; ++p) {
+    written_k.insert(written_k.end(), halves.WrittenK(p).begin(), halves.WrittenK(p).end());
+    written_v.insert(written_v.end(), halves.WrittenV(p).begin(), halves.WrittenV(p).end());
+  }
+  const std::vector<double> k = Unpack(halves, true);
+  const std::vector<double> v = Unpack(halves, false);
+  Sequence same(kDim, 532, 23, 1, kHalvesInInt16);
+  const float scale = 1 / std::sqrt(128.0f);
+  const std::vector<float> got = RunAttend(GetParam(), same, item, scale, q);
+  for (int64_t row = 0; row < item.n_tokens * item.n_heads; ++row) {
+    const int64_t visible = item.first_position + row / item.n_heads + 1;
+    const float* const query = q.data() + row * kDim;
+    const Reference stored = ExactRow(k, v, visible, kDim, scale, query, kHalves);
+    const Reference written = ExactRow(written_k, written_v, visible, kDim, scale, query, kHalves);
+    for (int64_t d = 0; d < kDim; ++d) {
+      squares[0] += stored.out[d] * stored.out[d];
+      squares[1] += std::pow(stored.out[d] - written.out[d], 2);
+      squares[2] += std::pow(got[row * kDim + d] - stored.out[d], 2);
+    }
+  }
+  EXPECT_LT(squares[1] / squares[0], 1.2e-7);
+  EXPECT_LT(squares[2] / squares[0], 2e-7);
 }
 
 // One of the two int8, on its own.

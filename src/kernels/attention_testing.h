@@ -43,17 +43,32 @@ class Scratch {
 inline constexpr KvFormat kHalves = {};
 inline constexpr KvFormat kInt8 = {KvType::kQ8_0, KvType::kQ8_0};
 
+// How keys and values are stored and multiplied.
+struct Way {
+  // NOLINTNEXTLINE(google-explicit-constructor): a format alone is multiplied in float
+  Way(const KvFormat& f, AttendArithmetic a = AttendArithmetic::kFloat) : format(f), arithmetic(a) {}
+  KvFormat format;
+  AttendArithmetic arithmetic;
+};
+
+inline const Way kHalvesInInt16(kHalves, AttendArithmetic::kInt16);
+
 // One sequence's keys and values in shuffled pages of a pool whose every unwritten half is a NaN.
 class Sequence {
  public:
-  Sequence(int64_t head_dim, int64_t length, unsigned seed, int64_t kv_heads = 1, const KvFormat& format = kHalves)
-      : head_dim_(head_dim), length_(length), kv_heads_(kv_heads), format_(format), random_(seed) {
+  Sequence(int64_t head_dim, int64_t length, unsigned seed, int64_t kv_heads = 1, const Way& way = kHalves)
+      : head_dim_(head_dim),
+        length_(length),
+        kv_heads_(kv_heads),
+        format_(way.format),
+        arithmetic_(way.arithmetic),
+        random_(seed) {
     const int64_t n_pages = (length + kPageTokens - 1) / kPageTokens;
     page_ids_.resize(n_pages + 3);
     std::iota(page_ids_.begin(), page_ids_.end(), 0);
     std::shuffle(page_ids_.begin(), page_ids_.end(), random_);
     page_ids_.resize(n_pages);
-    head_stride_ = KvPageBytes(head_dim, format) + 128;
+    head_stride_ = KvPageBytes(head_dim, format_) + 128;
     stride_ = static_cast<size_t>(kv_heads) * head_stride_ + 64;
     pool_.assign((n_pages + 3) * stride_ / 2, kHalfNan);
     for (int64_t p = 0; p < length * kv_heads; ++p) {
@@ -69,6 +84,7 @@ class Sequence {
   int64_t head_dim() const { return head_dim_; }
   int64_t length() const { return length_; }
   const KvFormat& format() const { return format_; }
+  AttendArithmetic arithmetic() const { return arithmetic_; }
   // Of the first KV head, where they are halves.
   uint16_t& K(int64_t position, int64_t d) { return Halves(KeysOf(position))[d * 16 + position % 16]; }
   uint16_t& V(int64_t position, int64_t d) { return Halves(ValuesOf(position))[position % 16 * head_dim_ + d]; }
@@ -106,6 +122,7 @@ class Sequence {
   int64_t length_;
   int64_t kv_heads_;
   KvFormat format_;
+  AttendArithmetic arithmetic_;
   std::mt19937 random_;
   size_t stride_;
   size_t head_stride_;
@@ -136,6 +153,7 @@ class Call {
     out_.assign(item.n_tokens * (row_ + 5), 12345.0f);
     for (int64_t t = 0; t < item.n_tokens; ++t) std::copy_n(q.data() + t * row_, row_, q_.data() + t * (row_ + 3));
     attend_.pages = s.pages();
+    attend_.arithmetic = s.arithmetic();
     attend_.first_position = item.first_position;
     attend_.n_tokens = item.n_tokens;
     attend_.kv_heads = row_ / (item.n_heads * s.head_dim());
@@ -211,9 +229,11 @@ struct Reference {
 // over positions is a random walk too. int8 K: a query element is off by up to half a 32767th of the largest, evenly
 // spread (deviation 1 / sqrt(12) of that step), and so the score by sqrt(12)^-1 steps times the norm of k. int8 V: so
 // is each numerator times its V's scale; the largest of a block of 64 is at most largest_v / 127. Four deviations of
-// each.
+// each. int16: so with both sides of a score, by a 32767th of either norm; exp is within 2.7e-6; a numerator times the
+// norm of its V is off by half a 32767th of their sum over the block, and an element of V by half a 32767th of its
+// norm.
 inline Reference ExactRow(const std::vector<double>& k, const std::vector<double>& v, int64_t visible, int64_t head_dim,
-                          float scale, const float* q, const KvFormat& format) {
+                          float scale, const float* q, const Way& way) {
   std::vector<double> p(visible);
   double max = -std::numeric_limits<double>::infinity();
   double largest_score = 0.0;
@@ -221,6 +241,10 @@ inline Reference ExactRow(const std::vector<double>& k, const std::vector<double
   double largest_v = 0.0;
   double largest_k_norm = 0.0;
   double largest_q = 0.0;
+  double q_square = 0.0;
+  double largest_v_norm = 0.0;
+  double largest_v_part = 0.0;  // of an element in its position's norm
+  for (int64_t d = 0; d < head_dim; ++d) q_square += static_cast<double>(scale) * q[d] * scale * q[d];
   for (int64_t j = 0; j < visible; ++j) {
     double magnitude = 0.0;
     double k_square = 0.0;
@@ -231,6 +255,12 @@ inline Reference ExactRow(const std::vector<double>& k, const std::vector<double
       k_square += k[j * head_dim + d] * k[j * head_dim + d];
       largest_q = std::max(largest_q, std::fabs(static_cast<double>(scale) * q[d]));
       largest_v = std::max(largest_v, std::fabs(v[j * head_dim + d]));
+    }
+    const double v_norm =
+        std::sqrt(std::inner_product(&v[j * head_dim], &v[j * head_dim] + head_dim, &v[j * head_dim], 0.0));
+    largest_v_norm = std::max(largest_v_norm, v_norm);
+    for (int64_t d = 0; d < head_dim; ++d) {
+      largest_v_part = std::max(largest_v_part, std::fabs(v[j * head_dim + d]) / v_norm);
     }
     max = std::max(max, p[j]);
     largest_k_norm = std::max(largest_k_norm, std::sqrt(k_square));
@@ -247,9 +277,12 @@ inline Reference ExactRow(const std::vector<double>& k, const std::vector<double
   for (double& x : r.out) x /= sum;
   constexpr double kDeviations = 4 / 3.4641;
   double score_error = 4 * std::sqrt(head_dim) * kEpsilon * largest_magnitude + 3 * kEpsilon * largest_score;
-  if (format.k == KvType::kQ8_0) score_error += kDeviations * largest_q / 32767 * largest_k_norm;
+  if (way.format.k == KvType::kQ8_0) score_error += kDeviations * largest_q / 32767 * largest_k_norm;
+  const bool int16 = way.arithmetic == AttendArithmetic::kInt16;
+  if (int16) score_error += kDeviations * std::sqrt(2 * q_square) * largest_k_norm / 32767 + 2.7e-6;
   r.tolerance = largest_v * (2 * (score_error + 2e-7) + 4 * std::sqrt(visible) * kEpsilon);
-  if (format.v == KvType::kQ8_0) {
+  if (int16) r.tolerance += kDeviations * (8 * largest_v_part + 1) * largest_v_norm / 32767;
+  if (way.format.v == KvType::kQ8_0) {
     const double blocks = std::ceil(static_cast<double>(visible) / 64);
     r.tolerance += kDeviations * std::sqrt(64 * blocks) * largest_v / 32767;
   }
@@ -270,7 +303,8 @@ inline void ExpectExact(Sequence& s, const Item& item, float scale, const std::v
   const std::vector<double> v = Unpack(s, false);
   for (int64_t row = 0; row < item.n_tokens * item.n_heads; ++row) {
     const int64_t visible = item.first_position + row / item.n_heads + 1;
-    const Reference r = ExactRow(k, v, visible, s.head_dim(), scale, q.data() + row * s.head_dim(), s.format());
+    const Reference r =
+        ExactRow(k, v, visible, s.head_dim(), scale, q.data() + row * s.head_dim(), {s.format(), s.arithmetic()});
     for (int64_t d = 0; d < s.head_dim(); ++d) {
       const float got = out[row * s.head_dim() + d];
       ASSERT_LE(std::fabs(got - r.out[d]), r.tolerance)
@@ -279,9 +313,9 @@ inline void ExpectExact(Sequence& s, const Item& item, float scale, const std::v
   }
 }
 
-inline void CheckItem(Isa isa, const KvFormat& format, const Item& item, int64_t head_dim, unsigned seed,
+inline void CheckItem(Isa isa, const Way& way, const Item& item, int64_t head_dim, unsigned seed,
                       float q_spread = 1.0f) {
-  Sequence s(head_dim, item.first_position + item.n_tokens, seed, 1, format);
+  Sequence s(head_dim, item.first_position + item.n_tokens, seed, 1, way);
   const std::vector<float> q = s.Gaussian(item.n_tokens * item.n_heads * head_dim, q_spread);
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   ExpectExact(s, item, scale, q, RunAttend(isa, s, item, scale, q));

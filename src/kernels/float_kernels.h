@@ -54,10 +54,16 @@ struct AttendTask {
   float* rescale;      // (rows of one KV head): what the last block's larger max asks acc to be multiplied by
   float* weights;      // (rows of one KV head, kBlockTokens): scores, then softmax numerators, of the current block
 
-  int16_t* query_int16;    // (rows, head_dim), for int8 K: query / query_scale
+  int16_t* query_int16;    // (rows, head_dim), for int8 K or in_int16: query / query_scale
   float* query_scale;      // (rows)
-  int16_t* weights_int16;  // (rows of one KV head, kBlockTokens), for int8 V: weights * V's scales / weights_scale
+  int16_t* weights_int16;  // (rows of one KV head, kBlockTokens), for int8 V or in_int16: weights * V's scales /
+                           // weights_scale
   float* weights_scale;    // (rows of one KV head)
+
+  bool in_int16;          // halves are turned into int16 (attend_int16.h), which the scalar kernels do not do
+  int16_t* keys_int16;    // (head_dim, kBlockTokens), in pairs of dims: the current block's K
+  int16_t* values_int16;  // (kBlockTokens, acc_stride), in pairs of positions: its V
+  float* keys_scale;      // (2, kBlockTokens): of K, then of V
 };
 
 struct FloatKernels {

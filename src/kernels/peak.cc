@@ -65,7 +65,7 @@ std::vector<PeakLoop> PeakLoopsOf(Isa isa) {
     case Isa::kAvxVnni: {
       std::vector<PeakLoop> all = loops(kPeakAvxVnni);
       for (const PeakLoop& loop : loops(kPeakAvx2)) {
-        if (loop.kind == PeakKind::kFloat) all.push_back(loop);
+        if (loop.kind != PeakKind::kInteger) all.push_back(loop);
       }
       return all;
     }

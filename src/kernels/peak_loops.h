@@ -10,11 +10,11 @@ namespace tenfold::kernels {
 
 constexpr uint32_t kPeakBytes = 0x472e153b;  // operands of the integer loops: no zeros, all positive
 
-enum class PeakKind { kInteger, kFloat };
+enum class PeakKind { kInteger, kInt16, kFloat };
 
 struct PeakLoop {
   const char* name = "";               // "vpdpbusd zmm"
-  PeakKind kind = PeakKind::kInteger;  // products of 8-bit integers, or of floats
+  PeakKind kind = PeakKind::kInteger;  // products of 8-bit integers, of 16-bit ones, or of floats
   int64_t instructions = 0;            // in one turn of the loop
   int64_t macs = 0;                    // multiplications, each with its addition, in one turn
   void (*run)(int64_t turns) = nullptr;

@@ -56,10 +56,10 @@ TEST(Peak, EveryLoopRunsWhatItSays) {
 
 TEST(Peak, ScalarCodeHasNoPeakLoop) { EXPECT_TRUE(PeakLoopsOf(Isa::kScalar).empty()); }
 
-TEST(Peak, EveryInstructionSetHasAnIntegerAndAFloatLoop) {
+TEST(Peak, EveryInstructionSetHasALoopOfEveryKind) {
   for (const Isa isa : {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512Vnni}) {
     const std::vector<PeakLoop> loops = PeakLoopsOf(isa);
-    for (const PeakKind kind : {PeakKind::kInteger, PeakKind::kFloat}) {
+    for (const PeakKind kind : {PeakKind::kInteger, PeakKind::kInt16, PeakKind::kFloat}) {
       EXPECT_TRUE(std::any_of(loops.begin(), loops.end(), [&](const PeakLoop& l) { return l.kind == kind; }))
           << NameOf(isa);
     }

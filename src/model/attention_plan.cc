@@ -9,8 +9,10 @@
 namespace tenfold::model {
 namespace {
 
-// Query tokens of an item: with 4 query heads to a KV head, 128 query rows share one read of K and V.
+// Query tokens of an item: with 4 query heads to a KV head, 128 query rows share one read of K and V; or where K and V
+// are converted as well as read, 256, as long as there are enough items.
 constexpr int64_t kMostTokens = 32;
+constexpr int64_t kMostTokensInt16 = 64;
 // Query rows of an item: what they need of scratch stays in the second-level cache.
 constexpr int64_t kMostRows = 128;
 // Tokens times chunks of a row that is computed in parts. Longer prompts have enough blocks of tokens to go round, and
@@ -22,19 +24,35 @@ constexpr int64_t kItemsPerThread = 4;
 
 }  // namespace
 
-void AttentionPlan::Build(const Config& config, const kernels::KvFormat& format, std::span<const StepRow> rows,
-                          int threads) {
-  for (int64_t most_heads = config.n_kv_heads;; most_heads = (most_heads + 1) / 2) {
+kernels::AttendArithmetic AttentionPlan::ArithmeticOf(const Config& config, const kernels::KvFormat& format,
+                                                      kernels::Precision precision, int64_t tokens) {
+  const bool halves = format.k == kernels::KvType::kF16 && format.v == kernels::KvType::kF16;
+  const bool many = tokens * (config.n_heads / config.n_kv_heads) >= kernels::kInt16Rows;
+  return precision == kernels::Precision::kFast && halves && many ? kernels::AttendArithmetic::kInt16
+                                                                  : kernels::AttendArithmetic::kFloat;
+}
+
+void AttentionPlan::Build(const Config& config, const kernels::KvFormat& format, kernels::Precision precision,
+                          std::span<const StepRow> rows, int threads) {
+  int64_t most_tokens = kMostTokensInt16;
+  for (int64_t most_heads = config.n_kv_heads;;) {
     items_.clear();
     joins_.clear();
     part_lines_ = 0;
     scratch_bytes_ = 0;
     int64_t token = 0;
     for (const StepRow& row : rows) {
-      AddRow(config, format, row, token, most_heads);
+      AddRow(config, format, precision, row, token, most_heads, most_tokens);
       token += static_cast<int64_t>(row.tokens.size());
     }
-    if (item_count() >= kItemsPerThread * threads || most_heads == 1) break;
+    if (item_count() >= kItemsPerThread * threads) break;
+    if (most_tokens > kMostTokens) {
+      most_tokens = kMostTokens;
+    } else if (most_heads > 1) {
+      most_heads = (most_heads + 1) / 2;
+    } else {
+      break;
+    }
   }
   if (parts_.size() < part_lines_) {
     parts_ = {};  // the smaller ones do not stay beside the larger
@@ -56,17 +74,20 @@ uint64_t AttentionPlan::PartBytesFor(const Config& config, int64_t context, int6
   return part * static_cast<uint64_t>(std::min(tokens * chunks, rows * kMostTokenParts));
 }
 
-void AttentionPlan::AddRow(const Config& config, const kernels::KvFormat& format, const StepRow& row,
-                           int64_t first_token, int64_t most_heads) {
+void AttentionPlan::AddRow(const Config& config, const kernels::KvFormat& format, kernels::Precision precision,
+                           const StepRow& row, int64_t first_token, int64_t most_heads, int64_t most_tokens) {
   const auto count = static_cast<int64_t>(row.tokens.size());
-  for (int64_t first = 0; first < count; first += kMostTokens) {
+  const kernels::AttendArithmetic arithmetic = ArithmeticOf(config, format, precision, count);
+  if (arithmetic != kernels::AttendArithmetic::kInt16) most_tokens = kMostTokens;
+  for (int64_t first = 0; first < count; first += most_tokens) {
     Item item;
     item.first_token = first_token + first;
     kernels::AttendItem& shape = item.shape;
     shape.pages.page_ids = row.page_ids;
-    shape.pages.format = format;  // scratch depends on it
+    shape.pages.format = format;    // scratch depends on it
+    shape.arithmetic = arithmetic;  // and on this
     shape.first_position = row.first_position + first;
-    shape.n_tokens = std::min(kMostTokens, count - first);
+    shape.n_tokens = std::min(most_tokens, count - first);
     shape.n_heads = config.n_heads / config.n_kv_heads;
     shape.head_dim = config.head_dim;
     shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/matmul.h"
 #include "model/config.h"
 #include "model/kv_store.h"
 
@@ -23,7 +24,11 @@ class AttentionPlan {
  public:
   // The items of a step of these rows for `threads` threads, the same in each layer. The rows' page ids must stay where
   // they are until the last RunItem.
-  void Build(const Config& config, const kernels::KvFormat& format, std::span<const StepRow> rows, int threads);
+  void Build(const Config& config, const kernels::KvFormat& format, kernels::Precision precision,
+             std::span<const StepRow> rows, int threads);
+  // How a row of so many tokens is computed, in whatever items: its bits depend on that, and on nothing else here.
+  static kernels::AttendArithmetic ArithmeticOf(const Config& config, const kernels::KvFormat& format,
+                                                kernels::Precision precision, int64_t tokens);
   int64_t item_count() const { return static_cast<int64_t>(items_.size()); }
   size_t ScratchBytes() const { return scratch_bytes_; }
 
@@ -57,8 +62,8 @@ class AttentionPlan {
   struct alignas(64) Line {
     float floats[16];
   };
-  void AddRow(const Config& config, const kernels::KvFormat& format, const StepRow& row, int64_t first_token,
-              int64_t most_heads);
+  void AddRow(const Config& config, const kernels::KvFormat& format, kernels::Precision precision, const StepRow& row,
+              int64_t first_token, int64_t most_heads, int64_t most_tokens);
   void AddItem(const Item& item, int64_t row_tokens);
 
   std::vector<Item> items_;

@@ -30,8 +30,9 @@ struct Sequence {
 // A step of the sequences, with random keys, values and queries.
 class Fixture {
  public:
-  Fixture(int64_t kv_heads, int64_t group, const kernels::KvFormat& format, std::vector<Sequence> sequences)
-      : sequences_(std::move(sequences)), isa_(kernels::SupportedIsas().back()) {
+  Fixture(int64_t kv_heads, int64_t group, const kernels::KvFormat& format, std::vector<Sequence> sequences,
+          kernels::Precision precision = kernels::Precision::kFast)
+      : sequences_(std::move(sequences)), isa_(kernels::SupportedIsas().back()), precision_(precision) {
     config_.n_layers = 2;
     config_.n_kv_heads = kv_heads;
     config_.n_heads = kv_heads * group;
@@ -57,7 +58,7 @@ class Fixture {
   // Both layers after each other, the items claimed by `threads` threads in each.
   std::vector<float> Run(int threads) {
     AttentionPlan plan;
-    plan.Build(config_, kv_.format(), rows_, threads);
+    plan.Build(config_, kv_.format(), precision_, rows_, threads);
     items_ = plan.item_count();
     part_bytes_ = plan.part_bytes();
     std::vector<float> out(q_.size() * 2);
@@ -90,6 +91,7 @@ class Fixture {
           for (int64_t g = 0; g < config_.n_kv_heads; ++g) {
             const int64_t at = token * width + g * group * config_.head_dim;
             kernels::AttendItem item;
+            item.arithmetic = AttentionPlan::ArithmeticOf(config_, kv_.format(), precision_, s.count);
             item.pages = kv_.Pages(layer, g, s.page_ids);
             item.first_position = s.first_position + i;
             item.n_heads = group;
@@ -136,6 +138,7 @@ class Fixture {
 
   std::vector<Sequence> sequences_;
   kernels::Isa isa_;
+  kernels::Precision precision_;
   Config config_;
   std::mt19937 random_{3};
   int64_t n_ = 0;
@@ -155,10 +158,27 @@ void ExpectEachAlone(Fixture& fixture) {
 }
 
 TEST(AttentionPlan, LongAndShortStreamsAndPromptsTogether) {
-  for (const kernels::KvFormat& format : {kHalves, kInt8}) {
-    Fixture fixture(3, 2, format, {{1599, 1}, {0, 70}, {511, 3}, {512, 1}, {480, 40}, {7, 1}, {1020, 9}});
-    ExpectEachAlone(fixture);
+  for (const auto precision : {kernels::Precision::kFast, kernels::Precision::kExact}) {
+    for (const kernels::KvFormat& format : {kHalves, kInt8}) {
+      Fixture fixture(3, 2, format, {{1599, 1}, {0, 70}, {511, 3}, {512, 1}, {480, 40}, {7, 1}, {1020, 9}}, precision);
+      ExpectEachAlone(fixture);
+    }
   }
+}
+
+// What is exact does not depend on how many tokens a step takes; what is fast does, in the way that the header says.
+TEST(AttentionPlan, ExactAndFewTokensAreComputedInFloat) {
+  Config config;
+  config.n_kv_heads = 2;
+  config.n_heads = 8;
+  const auto of = [&](const kernels::KvFormat& format, kernels::Precision precision, int64_t tokens) {
+    return AttentionPlan::ArithmeticOf(config, format, precision, tokens);
+  };
+  const int64_t many = kernels::kInt16Rows / 4;
+  EXPECT_EQ(of(kHalves, kernels::Precision::kFast, many), kernels::AttendArithmetic::kInt16);
+  EXPECT_EQ(of(kHalves, kernels::Precision::kFast, many - 1), kernels::AttendArithmetic::kFloat);
+  EXPECT_EQ(of(kHalves, kernels::Precision::kExact, 512), kernels::AttendArithmetic::kFloat);
+  EXPECT_EQ(of(kInt8, kernels::Precision::kFast, 512), kernels::AttendArithmetic::kFloat);
 }
 
 // One long stream is enough work for every thread: in chunks, and with more threads by KV heads too.

@@ -93,7 +93,7 @@ void Step::Begin(std::span<const StepRow> rows) {
       row_of_token_.push_back(static_cast<int32_t>(r));
     }
   }
-  attention_.Build(c_, kv_.format(), rows, pool_.threads());
+  attention_.Build(c_, kv_.format(), precision_, rows, pool_.threads());
   const int64_t n = static_cast<int64_t>(tokens_.size());
   const int64_t half = c_.n_rot / 2;
   Reserve(x_, n * c_.d_model);
@@ -139,7 +139,7 @@ void Step::DropUnwanted() {
     to += (count - skip) * c_.d_model;
   }
   rows_ = wanted_rows_;
-  attention_.Build(c_, kv_.format(), rows_, pool_.threads());
+  attention_.Build(c_, kv_.format(), precision_, rows_, pool_.threads());
 }
 
 void Step::Prepare(kernels::Activations& act, std::span<const kernels::PackedMatrix* const> consumers, const float* x,

@@ -50,6 +50,7 @@ struct Vec {
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
   }
+  static F SqrtLanes(F x) { return _mm256_sqrt_ps(x); }
   static float Sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
   // x1 x0 x3 x2 ...
   static F SwapPairs(F x) { return _mm256_permute_ps(x, 0xB1); }
@@ -63,6 +64,12 @@ struct Vec {
 
   // int32 lanes; DotPairs reads its factors as pairs of int16.
   using I = __m256i;
+  static I LoadInt(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static I LoadInt(const int16_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  static void StoreInt(int32_t* p, I x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x); }
+  static void StoreInt(int16_t* p, I x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x); }
+  // The low halves of the lanes of lo, and above them those of hi.
+  static I PairUp(I lo, I hi) { return _mm256_blend_epi16(lo, _mm256_slli_epi32(hi, 16), 0xAA); }
   static I ZeroInt() { return _mm256_setzero_si256(); }
   static I LoadPairs(const int8_t* p) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -101,6 +108,21 @@ struct Vec {
     // -126 <= n <= 127 wherever the result is used: adding n to the exponent field multiplies by 2^n.
     const __m256i power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return _mm256_andnot_ps(tiny, _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), power)));
+  }
+
+  // 2^x for x <= 1, relative error at most 2.7e-6; some 2^-126 below that. 2^n 2^r, |r| <= 1/2, 2^r by a degree-4
+  // polynomial fitted for least relative error.
+  static F Exp2(F x) {
+    x = Max(Set(-126.0f), x);
+    const F n = _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const F r = Sub(x, n);
+    F p = Set(0x1.3997d6p-7f);
+    p = MulAdd(p, r, Set(0x1.ca1442p-5f));
+    p = MulAdd(p, r, Set(0x1.ec06dap-3f));
+    p = MulAdd(p, r, Set(0x1.62e0dcp-1f));
+    p = MulAdd(p, r, Set(0x1.ffffe8p-1f));
+    const __m256i power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), power));
   }
 
  private:

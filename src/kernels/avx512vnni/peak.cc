@@ -27,6 +27,17 @@ void DotYmm(int64_t turns) {
       : TENFOLD_PEAK_CLOBBERS);
 }
 
+#define TENFOLD_DOT_WORDS(n) "vpdpwssd %%zmm14, %%zmm15, %%zmm" n "\n\t"
+void DotWordsZmm(int64_t turns) {
+  asm volatile(
+      "vpbroadcastd %[words], %%zmm14\n\t"
+      "vpbroadcastd %[words], %%zmm15\n\t"
+      "1:\n\t" TENFOLD_PEAK_24(TENFOLD_DOT_WORDS) "dec %[turns]\n\tjnz 1b"
+      : [turns] "+r"(turns)
+      : [words] "m"(kPeakBytes)
+      : TENFOLD_PEAK_CLOBBERS);
+}
+
 #define TENFOLD_FMA(n) "vfmadd231ps %%zmm14, %%zmm15, %%zmm" n "\n\t"
 #define TENFOLD_CLEAR(n) "vxorps %%ymm" n ", %%ymm" n ", %%ymm" n "\n\t"
 void MultiplyAddZmm(int64_t turns) {
@@ -43,11 +54,11 @@ void MultiplyAddZmm(int64_t turns) {
 }  // namespace
 
 const PeakTable kPeakAvx512Vnni = {
-    3,
+    4,
     {{"vpdpbusd zmm", PeakKind::kInteger, 24, int64_t{24} * 64, DotZmm},
      {"vpdpbusd ymm", PeakKind::kInteger, 24, int64_t{24} * 32, DotYmm},
-     {"vfmadd231ps zmm", PeakKind::kFloat, 24, int64_t{24} * 16, MultiplyAddZmm},
-     {}},
+     {"vpdpwssd zmm", PeakKind::kInt16, 24, int64_t{24} * 32, DotWordsZmm},
+     {"vfmadd231ps zmm", PeakKind::kFloat, 24, int64_t{24} * 16, MultiplyAddZmm}},
 };
 
 }  // namespace tenfold::kernels

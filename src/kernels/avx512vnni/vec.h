@@ -40,6 +40,7 @@ struct Vec {
   static F Max(F bound, F x) { return _mm512_max_ps(bound, x); }
   static float SumLanes(F x) { return _mm512_reduce_add_ps(x); }
   static float MaxLane(F x) { return _mm512_reduce_max_ps(x); }
+  static F SqrtLanes(F x) { return _mm512_sqrt_ps(x); }
   static float Sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
   // x1 x0 x3 x2 ...
   static F SwapPairs(F x) { return _mm512_permute_ps(x, 0xB1); }
@@ -53,6 +54,12 @@ struct Vec {
 
   // int32 lanes; DotPairs reads its factors as pairs of int16.
   using I = __m512i;
+  static I LoadInt(const int32_t* p) { return _mm512_loadu_si512(p); }
+  static I LoadInt(const int16_t* p) { return _mm512_loadu_si512(p); }
+  static void StoreInt(int32_t* p, I x) { _mm512_storeu_si512(p, x); }
+  static void StoreInt(int16_t* p, I x) { _mm512_storeu_si512(p, x); }
+  // The low halves of the lanes of lo, and above them those of hi.
+  static I PairUp(I lo, I hi) { return _mm512_mask_blend_epi16(0xAAAAAAAAu, lo, _mm512_slli_epi32(hi, 16)); }
   static I ZeroInt() { return _mm512_setzero_si512(); }
   static I LoadPairs(const int8_t* p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -94,6 +101,19 @@ struct Vec {
     p = MulAdd(p, r, Set(1.0f));
     p = _mm512_scalef_ps(p, n);
     return _mm512_mask_blend_ps(tiny, p, Zero());
+  }
+
+  // 2^x for x <= 1, relative error at most 2.7e-6; 0 below -126. 2^n 2^r, |r| <= 1/2, 2^r by a degree-4 polynomial
+  // fitted for least relative error.
+  static F Exp2(F x) {
+    const F n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const F r = Sub(x, n);
+    F p = Set(0x1.3997d6p-7f);
+    p = MulAdd(p, r, Set(0x1.ca1442p-5f));
+    p = MulAdd(p, r, Set(0x1.ec06dap-3f));
+    p = MulAdd(p, r, Set(0x1.62e0dcp-1f));
+    p = MulAdd(p, r, Set(0x1.ffffe8p-1f));
+    return _mm512_scalef_ps(p, n);
   }
 
  private:
