@@ -16,8 +16,12 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "serve") == 0) {
     return tenfold::apps::RunServe(std::vector<std::string>(argv + 2, argv + argc));
   }
+  if (argc > 1 && std::strcmp(argv[1], "tune") == 0) {
+    return tenfold::apps::RunTune(std::vector<std::string>(argv + 2, argv + argc));
+  }
   int exit_code = 0;
-  app.add_subcommand("serve", "Serve a model: answers at once, loads behind");  // for --help; run below
+  app.add_subcommand("serve", "Serve a model: answers at once, loads behind");               // for --help; run above
+  app.add_subcommand("tune", "Measure which settings are fastest here, for serve to find");  // likewise
   tenfold::apps::RegisterInspect(app, &exit_code);
   tenfold::apps::RegisterBench(app, &exit_code);
   tenfold::apps::RegisterReport(app, &exit_code);

@@ -9,10 +9,12 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/log_output.h"
 #include "apps/subcommands.h"
+#include "apps/tuned_profile.h"
 #include "base/log.h"
 #include "config/describe.h"
 #include "config/parse.h"
@@ -20,6 +22,7 @@
 #include "engine/engine.h"
 #include "kernels/attention.h"
 #include "platform/cpu.h"
+#include "platform/memory.h"
 #include "platform/placement.h"
 #include "platform/topology.h"
 #include "server/server.h"
@@ -161,13 +164,19 @@ int Refuse(const Error& error) {
   return error.code == ErrorCode::kInvalidArgument ? 2 : 1;
 }
 
-int Serve(const config::Configuration& chosen) {
-  const config::Settings& settings = chosen.settings;
-  StartLog({settings.log_level, settings.log_format});
+int Serve(config::Configuration chosen) {
+  StartLog({chosen.settings.log_level, chosen.settings.log_format});
   for (const std::string& warning : chosen.warnings) Log(LogLevel::kWarn, warning);
+  const Result<server::TuningState> tuning = UseProfile(&chosen);
+  if (!tuning.ok()) return Refuse(tuning.error());
+  const config::Settings& settings = chosen.settings;
+  if (!settings.huge_pages) {
+    if (const Status forbidden = platform::ForbidHugePages(); !forbidden.ok()) return Refuse(forbidden.error());
+  }
   engine::Options options = EngineOptions(settings);
   Result<server::Config> made = ServerConfig(settings, options);
   if (!made.ok()) return Refuse(made.error());
+  made->tuning = *tuning;
   const Descriptors descriptors = RaiseDescriptorLimit(settings.max_connections);
   made->connection.max_connections = descriptors.connections;
   const server::Config& config = *made;
@@ -225,7 +234,7 @@ int RunServe(std::span<const std::string> arguments) {
     case config::Action::kServe:
       break;
   }
-  return Serve(*chosen);
+  return Serve(std::move(*chosen));
 }
 
 }  // namespace tenfold::apps

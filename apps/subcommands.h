@@ -26,4 +26,7 @@ void RegisterBenchRoofline(CLI::App& bench, int* exit_code);  // tenfold bench r
 // llama-server's long names behind a single dash (-np, -ngl). `arguments`: what follows "serve". Returns the exit code.
 int RunServe(std::span<const std::string> arguments);
 
+// `tenfold tune` (tune.cc), which takes the flags of serve beside its own, and is parsed by itself for the same reason.
+int RunTune(std::span<const std::string> arguments);
+
 }  // namespace tenfold::apps

@@ -104,7 +104,8 @@ std::string HelpText() {
       "Serves a model to OpenAI clients. It answers at once and loads the model behind that.\n\n"
       "Each setting is also a key of the --config file and a variable of the environment: --ctx-size is ctx_size "
       "there\n"
-      "and TENFOLD_CTX_SIZE here. A flag wins over the environment, that over the file.\n";
+      "and TENFOLD_CTX_SIZE here. A flag wins over the environment, that over the file, that over a profile of "
+      "`tenfold tune`.\n";
   std::optional<Group> group;
   for (const Setting& setting : Table()) {
     if (setting.group != group) out += fmt::format("\n{}\n", TitleOf(setting.group));
@@ -145,8 +146,9 @@ std::string ReferenceText() {
       "A setting may come from a flag, from the environment (`TENFOLD_` and the key in capitals: `TENFOLD_CTX_SIZE`) "
       "or\n"
       "from the TOML file that `--config FILE` or `TENFOLD_CONFIG` names (the key at the top of the file:\n"
-      "`ctx_size = 4096`). A flag wins over the environment, the environment over the file, the file over the "
-      "default.\n"
+      "`ctx_size = 4096`). A flag wins over the environment, the environment over the file, the file over a "
+      "profile\n"
+      "that `tenfold tune` wrote for this machine and model (`profile` below), that over the default.\n"
       "Unknown names are refused with the nearest known one. A later flag replaces an earlier one; lists are written\n"
       "with commas, by repeating the flag, or as an array in the file, and a stronger source replaces the whole list.\n"
       "An empty variable counts as not set. `tenfold serve --print-config` writes a commented file with what is set.\n";

@@ -252,6 +252,26 @@ Result<Configuration> ParseConfiguration(std::span<const std::string> arguments,
   return std::move(parser.out());
 }
 
+Result<std::vector<std::string>> ApplyProfile(std::span<const TomlEntry> entries, const std::string& path,
+                                              Configuration* configuration) {
+  Configuration tuned = *configuration;
+  std::vector<std::string> taken;
+  for (const TomlEntry& entry : entries) {
+    const std::string where = fmt::format("{}:{}: {}", path, entry.line, Cut(entry.key));
+    const Setting* setting = FindKey(entry.key);
+    if (setting == nullptr || setting->group == Group::kFile) return Usage(fmt::format("{} cannot be tuned.", where));
+    Origin& origin = tuned.origins[static_cast<size_t>(setting - Table().data())];
+    Settings checked;
+    const bool wins = origin == Origin::kDefault;
+    TENFOLD_TRY_STATUS(AssignToml(*setting, where, entry, wins ? &tuned.settings : &checked));
+    if (!wins) continue;
+    origin = Origin::kProfile;
+    taken.emplace_back(setting->key);
+  }
+  *configuration = std::move(tuned);
+  return taken;
+}
+
 Result<std::vector<std::string>> AllApiKeys(const Settings& settings) {
   std::vector<std::string> keys = settings.api_key;
   if (!settings.api_key_file.empty()) {

@@ -9,11 +9,12 @@
 #include "base/result.h"
 #include "config/settings.h"
 #include "config/table.h"
+#include "config/toml_file.h"
 
 namespace tenfold::config {
 
 enum class Action { kServe, kHelp, kPrintConfig, kPrintReference };
-enum class Origin { kDefault, kFile, kEnvironment, kFlag };
+enum class Origin { kDefault, kProfile, kFile, kEnvironment, kFlag };
 
 struct Configuration {
   Action action = Action::kServe;
@@ -28,6 +29,12 @@ struct Configuration {
 // be read.
 Result<Configuration> ParseConfiguration(std::span<const std::string> arguments,
                                          std::span<const std::string> environment);
+
+// Takes what a profile of `tenfold tune` says (entries of ParseToml, `path` for errors), for settings that nothing else
+// has set; returns the keys of those it set. An entry that is no setting, or a wrong value, is an error, and then
+// nothing is taken.
+Result<std::vector<std::string>> ApplyProfile(std::span<const TomlEntry> entries, const std::string& path,
+                                              Configuration* configuration);
 
 // The keys of api_key and of api_key_file together, without doubles. Errors name the file.
 Result<std::vector<std::string>> AllApiKeys(const Settings& settings);

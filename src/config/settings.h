@@ -29,6 +29,7 @@ struct Settings {
   int64_t gpu_layers = 0;  // wanted by the operator; there is no GPU
   bool mlock = false;
   bool mmap = true;
+  bool huge_pages = true;
 
   // Server
   std::string host = "127.0.0.1";
@@ -60,7 +61,8 @@ struct Settings {
   bool verbose = false;
 
   // Where the rest comes from
-  std::string config;  // the TOML file
+  std::string config;            // the TOML file
+  std::string profile = "auto";  // what `tenfold tune` wrote: "auto", "none", or a file
 };
 
 }  // namespace tenfold::config

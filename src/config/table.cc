@@ -127,6 +127,10 @@ std::vector<Setting> ComputeRows() {
        .flags = {"--mmap"},
        .help = "Map the file while it is loaded; without, it is read piece by piece",
        .other_keys = {"use_mmap"}},
+      {.key = "huge_pages",
+       .member = &S::huge_pages,
+       .flags = {"--huge-pages"},
+       .help = "Put weights, keys and values on pages of 2 MiB, where the kernel lets us"},
   };
 }
 
@@ -252,6 +256,15 @@ std::vector<Setting> LogRows() {
        .help = "A TOML file with settings by their keys (--print-config writes one)",
        .value_name = "FILE",
        .in_file = false},
+      {.key = "profile",
+       .group = Group::kFile,
+       .member = &S::profile,
+       .flags = {"--profile"},
+       .help = "What `tenfold tune` has found for this machine and model: auto (~/.config/tenfold/profiles, if it is "
+               "there), "
+               "none, or a file. It sets only what nothing else has set, and one for another machine or model is left "
+               "alone",
+       .value_name = "WHERE"},
   };
 }
 

@@ -141,7 +141,7 @@ void ReportHugePages(const model::Model& model, Optimization& optimization) {
   optimization.huge_page_bytes = platform::HugePageBytes({arena.data(), arena.size()});
   std::string why;
   if (!platform::HugePagesAllowed()) {
-    why = " (/sys/kernel/mm/transparent_hugepage/enabled forbids them; `madvise` there lets tenfold have them)";
+    why = " (--no-huge-pages, or /sys/kernel/mm/transparent_hugepage/enabled: `madvise` there lets tenfold have them)";
   } else if (optimization.huge_page_bytes < arena.size() / 10 * 9) {
     why = " (memory is too scattered for more)";
   }

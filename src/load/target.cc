@@ -58,6 +58,8 @@ void Keep(json::object& facts, std::string_view name, json::object fact) {
 
 }  // namespace
 
+std::optional<json::object> AskJson(const std::string& url) { return GetObject(url, ""); }
+
 bool CurlReady() {
   static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   return ready;

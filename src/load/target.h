@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -24,5 +25,8 @@ std::string FirstModel(const std::string& base, const std::string& api_key);
 // {"props": /props, "health": /health, "model": the first of /v1/models}, each only where the server has it: nothing
 // else than JSON objects of a readable size, chat templates left out. At most a few seconds.
 boost::json::object FactsOf(const std::string& base, const std::string& api_key);
+
+// The JSON object at a URL, whatever the status; nothing where none comes within a few seconds.
+std::optional<boost::json::object> AskJson(const std::string& url);
 
 }  // namespace tenfold::load

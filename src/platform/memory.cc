@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -207,8 +208,14 @@ HugeBuffer::~HugeBuffer() {
   if (data_ != nullptr) munmap(data_, mapped_);
 }
 
+Status ForbidHugePages() {
+  if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0) return {};
+  return Error{ErrorCode::kUnsupported, fmt::format("huge pages cannot be forbidden here: {}", std::strerror(errno))};
+}
+
 // The file reads "always [madvise] never": the brackets stand around what holds.
 bool HugePagesAllowed(const std::string& root) {
+  if (root.empty() && prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) return false;
   std::ifstream file(root + "/sys/kernel/mm/transparent_hugepage/enabled");
   std::string line;
   if (!std::getline(file, line)) return false;

@@ -66,9 +66,13 @@ class HugeBuffer {
   bool huge_ = false;
 };
 
-// Whether the kernel's setting lets huge pages be had at all. It takes the advice of HugeBuffer without complaint even
-// where the setting is "never". root: "" for the real system; tests pass a folder. false without the setting. Any
-// thread.
+// From now on no memory of this process lies on huge pages, whatever asks for them: for machines where they are slower,
+// and to measure that. Error: the kernel does not know how (before 3.15).
+Status ForbidHugePages();
+
+// Whether the kernel's setting lets huge pages be had at all, and nobody has forbidden them. It takes the advice of
+// HugeBuffer without complaint even where the setting is "never". root: "" for the real system; tests pass a folder.
+// false without the setting. Any thread.
 bool HugePagesAllowed(const std::string& root = "");
 
 // How much of the buffer really lies on huge pages now (/proc/self/smaps; a buffer beside it that the kernel joined to

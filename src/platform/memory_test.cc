@@ -214,5 +214,18 @@ TEST(HugePagesAllowed, FollowsTheKernelsSetting) {
   std::filesystem::remove_all(root);
 }
 
+// In a process of its own: there is no way back.
+TEST(HugePagesDeathTest, ForbiddenOnesDoNotCome) {
+  EXPECT_EXIT(
+      {
+        const bool forbidden = ForbidHugePages().ok();
+        auto buffer = HugeBuffer::Allocate(size_t{8} << 20);
+        std::memset(buffer->data(), 1, buffer->size());
+        const bool none = !HugePagesAllowed() && HugePageBytes({buffer->data(), buffer->size()}) == 0;
+        std::_Exit(forbidden && none ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace tenfold::platform

@@ -22,6 +22,7 @@ struct Config {
   std::vector<std::string> api_keys;      // none: no key is asked for
   std::vector<std::string> cors_origins;  // none: no page elsewhere may call
   ServedModel model;
+  TuningState tuning;
   std::string chat_template{};  // used instead of the model file's own, "" for that
   bool log_prompts = false;     // bodies of generation requests, as they came
   // Called on the I/O thread some times a second while a model loads, and once when that ends.

@@ -36,6 +36,7 @@ StatusInput Service::Status(const ModelPtr& model) const {
   StatusInput input;
   input.snapshot = engine.snapshot();
   input.served = config.model;
+  input.tuning = config.tuning;
   input.model = model.get();
   input.held = static_cast<int64_t>(gate.held());
   input.draining = draining;

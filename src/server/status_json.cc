@@ -33,7 +33,15 @@ void WritePlacement(JsonWriter& w, const platform::Placement& p) {
   w.EndArray().Key("threads").String(p.threads_reason).EndObject();
 }
 
-void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
+// tuned_from: null where no profile was used; then tuning_ignored says why one that is there was not.
+void WriteTuning(JsonWriter& w, const TuningState& t) {
+  w.Key("tuned_from").StringOrNull(t.from).Key("tuned_settings").BeginArray();
+  for (const std::string& key : t.settings) w.String(key);
+  w.EndArray();
+  if (!t.ignored.empty()) w.Key("tuning_ignored").String(t.ignored);
+}
+
+void WriteOptimization(JsonWriter& w, const engine::Optimization& o, const TuningState& tuning) {
   w.Key("optimization").BeginObject();
   w.Key("isa").String(o.isa).Key("threads").Int(o.threads).Key("n_ctx").Int(o.n_ctx).Key("n_batch").Int(o.n_batch);
   WritePlacement(w, o.placement);
@@ -45,7 +53,8 @@ void WriteOptimization(JsonWriter& w, const engine::Optimization& o) {
   w.EndObject();
   w.Key("huge_pages").Bool(o.huge_pages).Key("huge_page_bytes").Uint(o.huge_page_bytes);
   w.Key("repacked").Bool(o.repacked);
-  w.Key("prefix_cache").Bool(o.prefix_cache).Key("tuned_from").Null();  // the latter does not exist yet
+  w.Key("prefix_cache").Bool(o.prefix_cache);
+  WriteTuning(w, tuning);
   w.Key("weight_bytes").Uint(o.weight_bytes).Key("kv_bytes").Uint(o.kv_bytes);
   w.Key("kv_tokens").Int(o.kv_tokens);
   w.Key("cache_type_k").String(o.cache_type_k).Key("cache_type_v").String(o.cache_type_v);
@@ -103,7 +112,7 @@ HttpResponse HealthResponse(const StatusInput& input) {
   if (s.state == LoadState::kReady) {
     w.Key("load_s").Double(Rounded(s.load_s));
     if (!input.chat_template_problem.empty()) w.Key("chat_template_error").String(input.chat_template_problem);
-    WriteOptimization(w, s.optimization);
+    WriteOptimization(w, s.optimization, input.tuning);
   }
   w.Key("queue_depth").Int(s.waiting + input.held).Key("running").Int(s.running).Key("kv_use");
   w.Double(s.kv_pages_total > 0 ? Rounded(static_cast<double>(s.kv_pages_used) / s.kv_pages_total) : 0);

@@ -16,6 +16,13 @@ struct ServedModel {
   std::string path;
 };
 
+// What a profile of `tenfold tune` has to do with this server.
+struct TuningState {
+  std::string from{};                   // the profile that settings came from, "" for none
+  std::string ignored{};                // why a profile that is there was left alone, "" otherwise
+  std::vector<std::string> settings{};  // the keys that it has set
+};
+
 // A choice that the engine has not finished, for /slots.
 struct SlotState {
   int64_t task = 0;  // the engine's number of it, rising
@@ -28,6 +35,7 @@ struct SlotState {
 struct StatusInput {
   engine::Snapshot snapshot;
   ServedModel served;
+  TuningState tuning{};
   const engine::ModelInfo* model = nullptr;  // null when not ready
   int64_t held = 0;                          // requests that wait for the load
   bool draining = false;

@@ -54,6 +54,19 @@ TEST(StatusJson, ErrorHasTheReason) {
   EXPECT_EQ(ReadyResponse(input).status, 503);
 }
 
+TEST(StatusJson, TellsWhereItsSettingsWereTuned) {
+  StatusInput input = Input(engine::LoadState::kReady);
+  const auto optimization = [&] { return Json(HealthResponse(input).body).at("optimization").as_object(); };
+  EXPECT_TRUE(optimization().at("tuned_from").is_null());
+  EXPECT_FALSE(optimization().contains("tuning_ignored"));
+  input.tuning = {.from = "p.toml", .ignored = "", .settings = {"threads"}};
+  EXPECT_EQ(Text(optimization().at("tuned_from")), "p.toml");
+  EXPECT_EQ(Text(optimization().at("tuned_settings").at(0)), "threads");
+  input.tuning = {.from = "", .ignored = "it was tuned for another CPU", .settings = {}};
+  EXPECT_TRUE(optimization().at("tuned_from").is_null());
+  EXPECT_EQ(Text(optimization().at("tuning_ignored")), "it was tuned for another CPU");
+}
+
 TEST(StatusJson, NotLoadedIsReadyWhereARequestWouldLoad) {
   StatusInput input = Input(engine::LoadState::kNotLoaded);
   EXPECT_EQ(HealthResponse(input).status, 200);

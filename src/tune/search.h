@@ -30,10 +30,10 @@ struct Trial {
 };
 
 struct Measured {
-  double seconds = 0;   // until the last user had the whole answer; only without a failure
-  double start_s = 0;   // of cost_s, what making the candidate ready took; 0: it was
-  double cost_s = 0;    // everything
-  std::string failure;  // why there are no seconds; "" when there are
+  double seconds = 0;     // until the last user had the whole answer; only without a failure
+  double start_s = 0;     // of cost_s, what making the candidate ready took; 0: it was
+  double cost_s = 0;      // everything
+  std::string failure{};  // why there are no seconds; "" when there are
 };
 
 class Measuring {
