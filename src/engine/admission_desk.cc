@@ -26,6 +26,7 @@ int64_t Us(double ms) { return static_cast<int64_t>(ms * 1e3); }
 void AdmissionDesk::Open(const sched::Service& service, const sched::StepBudget& budget) {
   const std::lock_guard lock(mutex_);
   open_ = true;
+  max_running_ = service.max_running;
   sched::Service priced = service;
   priced.prompt_room = [this, budget, most = service.max_step_tokens](const sched::StepCost& streams, int64_t first) {
     return sched::PromptTokensBeside(costs_, budget, most, streams, first);
@@ -102,7 +103,29 @@ sched::Backlog AdmissionDesk::Now(uint64_t tenant, double work) const {
       backlog.waiting.push_back(ToAdmitted(*found->second));
     }
   }
+  if (backlog.place == 0) MakePlace(tenant, order, &backlog);
   return backlog;
+}
+
+// What Scheduler::MakePlaceFor will do for a newcomer that is next. Its tenant begins with as much work as the least of
+// the others; a step later they have more, so equal counts as more here.
+void AdmissionDesk::MakePlace(uint64_t tenant, const sched::FairQueue& order, sched::Backlog* backlog) const {
+  std::vector<sched::Admitted>& running = backlog->running;
+  if (std::ssize(running) < max_running_ || order.served(tenant) > 0) return;
+  size_t victim = 0;
+  int64_t most = 1;
+  for (size_t i = running.size(); i-- > 1;) {
+    const int64_t served = order.served(running[i].tenant);
+    if (served <= most || order.work(running[i].tenant) < order.work(tenant)) continue;
+    most = served;
+    victim = i;
+  }
+  if (most <= 1 || running[victim].deadline_ms != sched::kNoDeadline) return;
+  // It waits before its tenant's others, and finds its pages again.
+  const auto first = std::find_if(backlog->waiting.begin(), backlog->waiting.end(),
+                                  [&](const sched::Admitted& one) { return one.tenant == running[victim].tenant; });
+  backlog->waiting.insert(first, running[victim]);
+  running.erase(running.begin() + static_cast<ptrdiff_t>(victim));
 }
 
 Prediction AdmissionDesk::Decide(const Demand& demand, int64_t now_us) {

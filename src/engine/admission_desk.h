@@ -78,11 +78,13 @@ class AdmissionDesk {
 
  private:
   sched::Backlog Now(uint64_t tenant, double work) const;
+  void MakePlace(uint64_t tenant, const sched::FairQueue& order, sched::Backlog* backlog) const;
   int64_t Uncached(int64_t prompt_tokens) const;
   sched::Admitted ToAdmitted(const Entry& entry) const;
 
   mutable std::mutex mutex_;
   bool open_ = false;
+  int64_t max_running_ = 1;
   sched::AdmissionControl control_{{}};
   sched::AnswerLengths lengths_;
   sched::CostModel costs_;

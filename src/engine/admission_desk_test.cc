@@ -84,6 +84,33 @@ TEST(AdmissionDesk, AnotherTenantsFortyRequestsDoNotStandInTheWay) {
   EXPECT_LT(desk.Decide(other, 0).done_us * 10, desk.Decide(same, 0).done_us);
 }
 
+// All places are one tenant's: the scheduler will make room for another's newcomer, unless they were promised an end.
+TEST(AdmissionDesk, ANewcomerIsPredictedInThePlaceThatWillBeMadeForIt) {
+  for (const bool promised : {false, true}) {
+    AdmissionDesk desk;
+    desk.Open(kService);
+    sched::FairQueue order;
+    std::vector<AdmissionDesk::Entry> running;
+    for (int64_t id = 1; id <= 2; ++id) {
+      order.Push(1, id);
+      order.Pop();
+      running.push_back(Streaming(id, 400));
+      if (promised) running.back().deadline_us = 3'600'000'000;
+    }
+    order.Charge(1, 1000);
+    desk.Publish(running, {}, order, Costs(), 2);
+    const Demand other{.tenant = 2, .prompt_tokens = 20, .max_new_tokens = 10, .deadline_us = -1};
+    Demand same = other;
+    same.tenant = 1;
+    EXPECT_GT(desk.Decide(same, 0).done_us, 18'000'000) << "400 steps of at least 45 ms come first";
+    if (promised) {
+      EXPECT_GT(desk.Decide(other, 0).done_us, 18'000'000);
+    } else {
+      EXPECT_LT(desk.Decide(other, 0).done_us, 2'000'000);
+    }
+  }
+}
+
 TEST(AdmissionDesk, CachedPromptsAreExpectedToGoOnBeingCached) {
   AdmissionDesk desk;
   desk.Open(kService);

@@ -89,7 +89,8 @@ void Generation::OnParsed(api::Parsed<GenerationBody> parsed) {
   phase_ = Phase::kHeld;
   held_since_us_ = NowUs();
   const ModelGate::Ticket ticket = service_.gate.Enter(
-      body_bytes_, [self = shared_from_this()](api::Parsed<ModelPtr> ready) { self->OnModel(std::move(ready)); });
+      body_bytes_, [self = shared_from_this()](api::Parsed<ModelPtr> ready) { self->OnModel(std::move(ready)); },
+      [this, received_us] { return RefuseDuringLoad(service_, received_us, deadline_us_); });
   if (phase_ == Phase::kHeld) ticket_ = ticket;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <utility>
+#include <vector>
 
 namespace tenfold::server {
 namespace {
@@ -24,7 +25,7 @@ api::ApiError NotReadyError(const engine::Snapshot& snapshot) {
 ModelGate::ModelGate(IoLoop& loop, engine::Engine& engine, size_t max_held, size_t max_bytes)
     : engine_(engine), max_held_(max_held), max_bytes_(max_bytes), recheck_(loop) {}
 
-ModelGate::Ticket ModelGate::Enter(size_t bytes, Callback callback) {
+ModelGate::Ticket ModelGate::Enter(size_t bytes, Callback callback, Impatience impatience) {
   if (closed_) {
     callback(*closed_);
     return 0;
@@ -49,7 +50,7 @@ ModelGate::Ticket ModelGate::Enter(size_t bytes, Callback callback) {
     }
   }
   if (waiters_.empty()) recheck_.Start(kRecheckUs, [this] { Recheck(); });
-  waiters_.push_back({++last_ticket_, bytes, std::move(callback)});
+  waiters_.push_back({++last_ticket_, bytes, std::move(callback), std::move(impatience)});
   bytes_ += bytes;
   return last_ticket_;
 }
@@ -84,8 +85,25 @@ void ModelGate::OnState(engine::LoadState state) {
   }
 }
 
+void ModelGate::RefuseImpatient() {
+  std::vector<std::pair<Callback, api::ApiError>> refused;  // called below: they may enter or leave
+  for (auto it = waiters_.begin(); it != waiters_.end();) {
+    std::optional<api::ApiError> refusal;
+    if (it->impatience) refusal = it->impatience();
+    if (!refusal) {
+      ++it;
+      continue;
+    }
+    refused.emplace_back(std::move(it->callback), *refusal);
+    bytes_ -= it->bytes;
+    it = waiters_.erase(it);
+  }
+  for (auto& [callback, error] : refused) callback(error);
+}
+
 // A state change that came between our look at the engine and our queueing is seen here, so that nobody waits for ever.
 void ModelGate::Recheck() {
+  RefuseImpatient();
   if (waiters_.empty()) return;
   if (ModelPtr model = engine_.model()) {
     Release(std::move(model));

@@ -21,13 +21,16 @@ class ModelGate {
  public:
   using Ticket = uint64_t;  // 0: none
   using Callback = std::function<void(api::Parsed<ModelPtr>)>;
+  // Why a request would rather not be held any longer; asked about twice a second, because a load may turn out slower
+  // than it seemed.
+  using Impatience = std::function<std::optional<api::ApiError>()>;
 
   // `max_bytes`: of all request bodies held.
   ModelGate(IoLoop& loop, engine::Engine& engine, size_t max_held, size_t max_bytes);
 
   // Calls back at once when the model is ready, or cannot become so; else later, and a load is started if none runs.
   // The ticket, where the call is to come later, takes the request back through Leave.
-  Ticket Enter(size_t bytes, Callback callback);
+  Ticket Enter(size_t bytes, Callback callback, Impatience impatience = nullptr);
   void Leave(Ticket ticket);
 
   void OnState(engine::LoadState state);
@@ -41,9 +44,11 @@ class ModelGate {
     Ticket ticket;
     size_t bytes;
     Callback callback;
+    Impatience impatience;
   };
   void Release(const api::Parsed<ModelPtr>& answer);
   void Recheck();
+  void RefuseImpatient();
 
   engine::Engine& engine_;
   const size_t max_held_;

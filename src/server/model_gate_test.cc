@@ -75,6 +75,38 @@ TEST(ModelGate, AFailedLoadReleasesWithItsReason) {
   }
 }
 
+// A load may turn out slower than it seemed: who is held is asked again, and hears it before the deadline has passed.
+TEST(ModelGate, WhoWouldNotWaitAnyLongerIsLetGo) {
+  TinyModelFile file;
+  file.Write();
+  IoLoop loop;
+  std::promise<void> seen;
+  engine::Engine engine(Options(file.path()), [](const engine::StepStats&) {});
+  engine.OnStateChange([go_on = seen.get_future().share()](engine::LoadState state) {
+    if (state == engine::LoadState::kLoading) go_on.wait();
+  });
+  ModelGate gate(loop, engine, 3, 100);
+  int asked = 0;
+  std::string refused, patient;
+  gate.Enter(
+      60, [&](const api::Parsed<ModelPtr>& model) { refused = model.ok() ? "the model" : model.error().message; },
+      [&]() -> std::optional<api::ApiError> {
+        if (++asked < 2) return std::nullopt;
+        loop.Post([&] { loop.Stop(); });
+        return api::Unavailable("too late", 1);
+      });
+  gate.Enter(
+      10, [&](const api::Parsed<ModelPtr>& model) { patient = model.ok() ? "the model" : "an error"; },
+      [] { return std::nullopt; });
+  loop.Run();
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(refused, "too late");
+  EXPECT_EQ(patient, "");
+  EXPECT_EQ(gate.held(), 1u);
+  EXPECT_NE(gate.Enter(90, [](const api::Parsed<ModelPtr>&) {}), 0u) << "its bytes are free";
+  seen.set_value();
+}
+
 TEST(ModelGate, CloseRefusesEverybody) {
   TinyModelFile file;
   file.Write();

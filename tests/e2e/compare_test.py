@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""tools/compare/bench_engine.py with a pretended llama-bench: pairs alternate, ratios and verdicts are what the figures say."""
+"""tools/compare/bench_engine.py with a pretended llama-bench: pairs alternate, ratios and verdicts are what the figures say.
+
+And neighbours.py against a real server with a toy's model: what it says follows from what it measured."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,6 +70,19 @@ class CompareTest(unittest.TestCase):
         self.assertIn("NOT COUNTED", done.stdout)
         self.assertIn("0 pairs counted of 6", done.stdout)
         self.assertRegex(done.stdout, r"prompt 10 / pp10 .*not measured")
+
+    def test_neighbours_judges_by_the_median_of_its_rounds(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = harness.make_model(folder, "tiny-qwen3")
+            serve = f"tenfold={harness.binary()} serve -m {model} -c 4096 --port {{port}}"
+            done = subprocess.run([sys.executable, SCRIPT.with_name("neighbours.py"), "turn", "--model", model, "--rounds", "3",
+                                   "--server", serve], capture_output=True, text=True, timeout=250, check=False)
+        rounds = [float(ratio) for ratio in re.findall(r"= ([0-9.]+) times; [0-9]+ of A's still there", done.stdout)]
+        self.assertEqual(len(rounds), 3, done.stdout + done.stderr)
+        said = re.search(r"B beside forty against beside one: ([0-9.]+), bar 3: (met|MISSED)", done.stdout)
+        self.assertEqual(float(said[1]), sorted(rounds)[1])
+        self.assertEqual(done.returncode, 0 if said[2] == "met" else 1)
+        self.assertEqual(said[2], "met" if sorted(rounds)[1] <= 3 else "MISSED")
 
 
 if __name__ == "__main__":

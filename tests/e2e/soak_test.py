@@ -4,7 +4,7 @@
 Every good answer is compared with the one its request got alone (--exact: an answer depends on nothing but its request).
 At the end nothing is held, resident memory is flat, and SIGTERM is obeyed. SOAK_CLIENTS and SOAK_SECONDS
 make it as long as wanted (the long run is 200 clients for 60 s); SOAK_MEMORY=0 leaves memory out, for builds
-with sanitizers, which keep what is freed.
+with sanitizers, which keep what is freed, and SOAK_TIMEOUT says how many seconds an answer may take there.
 """
 import collections
 import contextlib
@@ -27,7 +27,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "10"))
 LOOK_AT_MEMORY = os.environ.get("SOAK_MEMORY", "1") != "0"
 CONTEXT = 2048
 QUESTIONS = 24
-TIMEOUT = 120
+TIMEOUT = float(os.environ.get("SOAK_TIMEOUT", "120"))
 
 
 def question(index):

@@ -7,8 +7,8 @@ shift
 build=build/$preset
 mkdir -p "$build"
 cmake --preset "$preset" >"$build/configure.log" 2>&1 || { cat "$build/configure.log"; exit 1; }
-# ctest names a unit test after its room; its program is room_test.
-targets=$(ctest --test-dir "$build" -N "$@" | sed -n 's/^ *Test *#[0-9]*: \(.*\)$/\1_test/p')
+# ctest names a unit test after its room; its program is room_test. End-to-end tests run the server.
+targets=$(ctest --test-dir "$build" -N "$@" | sed -n -e 's/^ *Test *#[0-9]*: e2e\..*$/tenfold/p' -e 's/^ *Test *#[0-9]*: \([^.]*\)$/\1_test/p')
 [ -n "$targets" ] || { echo "no test matches $*"; exit 1; }
 memory_jobs=$(awk '/^MemAvailable/ { print int($2 / 2000000) + 0 }' /proc/meminfo)
 jobs=$(nproc)

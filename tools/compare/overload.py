@@ -85,9 +85,10 @@ def overload(server, rate, seconds, deadline_ms, seed):
             results.append((first, time.monotonic()))
         if first[0] != 503 or "Retry-After" not in first[2]:
             return
-        time.sleep(int(first[2]["Retry-After"]))
-        if time.monotonic() - begin > seconds:
-            return  # the load is over: no test of a promise
+        after = int(first[2]["Retry-After"])
+        if time.monotonic() + after > begin + seconds:
+            return  # the load will be over: no test of a promise
+        time.sleep(after)
         again = server.ask(body)
         with lock:
             retries.append((again, time.monotonic()))
