@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   app.add_subcommand("serve", "Serve a model: answers at once, loads behind");               // for --help; run above
   app.add_subcommand("tune", "Measure which settings are fastest here, for serve to find");  // likewise
   tenfold::apps::RegisterInspect(app, &exit_code);
+  tenfold::apps::RegisterDoctor(app, &exit_code);
   tenfold::apps::RegisterBench(app, &exit_code);
   tenfold::apps::RegisterReport(app, &exit_code);
   tenfold::apps::RegisterGate(app, &exit_code);
@@ -35,6 +36,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     std::fprintf(stderr, "tenfold: %s\nRun 'tenfold --help' for what there is.\n", e.what());
+    if (std::strcmp(argv[1], "doctor") == 0) return tenfold::apps::kDoctorUnasked;
     return std::strcmp(argv[1], "gate") == 0 ? tenfold::apps::kGateUndecided : 2;
   }
   return exit_code;

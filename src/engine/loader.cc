@@ -21,8 +21,6 @@
 namespace tenfold::engine {
 namespace {
 
-constexpr int64_t kDefaultMaxContext = 8192;
-
 constexpr double kReadShare = 0.5;  // of the load, where the file is read before its weights are packed
 
 double GiB(uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0); }

@@ -9,6 +9,9 @@
 
 namespace tenfold::engine {
 
+// Of one request, where nobody says (-c) and the model allows more.
+inline constexpr int64_t kDefaultMaxContext = 8192;
+
 struct PoolInput {
   uint64_t page_bytes = 0;   // > 0
   uint64_t asked_bytes = 0;  // --kv-memory; 0: from what is free

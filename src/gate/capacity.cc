@@ -56,7 +56,11 @@ std::optional<Capacity> CapacityOf(const std::vector<results::Group>& groups, do
   std::vector<Point> points;
   for (const results::Group& group : groups) {
     const results::Figures f = results::FiguresOf(group, timeout_s);
-    if (group.phase != results::Phase::kUsers || f.answered == 0) continue;
+    if (group.phase != results::Phase::kUsers) continue;
+    if (f.answered == 0 || f.success() < rules.least_success - 1e-9) {
+      out.left_out.push_back(group.users);
+      continue;
+    }
     points.push_back({static_cast<double>(group.users), f.answered_response_s.mean});
     if (group.users == rules.users) FitTokens(f, rules, out);
   }
@@ -85,6 +89,10 @@ std::vector<std::string> TextOf(const Capacity& c, const Rules& rules) {
   out.push_back(fmt::format("model: mean response = {:.2f} s + {:.2f} s a user ({})", c.fixed_s, c.per_user_s, error));
   out.push_back(c.users ? fmt::format("users that fit {} s here: {}", rules.target_s, *c.users)
                         : "the response does not grow with the users measured: how many fit cannot be said");
+  for (const int64_t users : c.left_out) {
+    out.push_back(fmt::format("left out of the model: {}, of whom too few were answered",
+                              results::TitleOf(results::Phase::kUsers, users)));
+  }
   if (c.cores_needed) {
     out.push_back(fmt::format("cores for {} users: {} like the {} here, if memory grows along", rules.users,
                               *c.cores_needed, c.cores));

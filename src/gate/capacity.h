@@ -18,8 +18,11 @@
 namespace tenfold::gate {
 
 struct Capacity {
-  double fixed_s = 0;                   // a
-  double per_user_s = 0;                // b
+  double fixed_s = 0;     // a
+  double per_user_s = 0;  // b
+  // Numbers of users of whom so few were answered (Rules::least_success) that the answers' time says nothing: a server
+  // that answers one of ten at once is not fast.
+  std::vector<int64_t> left_out;
   size_t points = 0;                    // numbers of users it was fitted to; 1: proportional, a = 0
   std::optional<double> error;          // as a part of the time; none with fewer than three points
   double predicted_s = 0;               // of Rules::users

@@ -39,6 +39,21 @@ constexpr char kOriginal[] =
     "users,10,10.10,ok\nusers,10,12.83,ok\nusers,10,15.07,ok\nusers,10,15.16,ok\nusers,10,15.37,ok\n"
     "users,10,15.18,ok\nusers,10,15.40,ok\nusers,10,15.25,ok\nusers,10,15.26,ok\nusers,10,60,timeout\n";
 
+// A server that answers one of ten and drops the rest is fast to that one: nothing about ten users follows from it.
+TEST(Capacity, LeavesOutWhomTooFewWereAnswered) {
+  const Decision decision = JudgeRows(Rows(1, 2) + Rows(5, 6) + Rows(10, 1, 9));
+  EXPECT_EQ(decision.verdict, Verdict::kMigrate);
+  ASSERT_TRUE(decision.capacity);
+  EXPECT_EQ(decision.capacity->left_out, std::vector<int64_t>{10});
+  EXPECT_EQ(decision.capacity->users, 11);  // 1 s + 1 s a user
+  EXPECT_THAT(TextOf(*decision.capacity, {}), Contains(HasSubstr("left out of the model: 10 users")));
+}
+
+TEST(Judge, NamesTuningAsTheNextStep) {
+  EXPECT_THAT(JudgeRows(Rows(1, 2) + Rows(5, 6) + Rows(10, 20)).next_steps,
+              Contains(HasSubstr("tenfold tune -m MODEL --users 10")));
+}
+
 TEST(Judge, TheOriginalReport) {
   const auto file = ParseCsv(kOriginal, "original.csv", 60);
   ASSERT_TRUE(file.ok()) << file.error().message;

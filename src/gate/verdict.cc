@@ -13,7 +13,6 @@ namespace {
 using results::Figures;
 using results::Group;
 
-const std::string kTune = "tune: threads (-t), --cache-type-k q8_0 --cache-type-v q8_0, shorter answers";
 constexpr double kTiny = 1e-9;  // 1.25 times 12 s is 15 s, whatever the binary digits say
 
 // What one group of requests deserves.
@@ -42,7 +41,7 @@ void Explain(const Group& group, const Figures& f, const Rules& rules, std::vect
   const std::string who = results::TitleOf(group.phase, group.users);
   out.push_back(fmt::format("{}: {} of {} answered, {:.0f} % success (PASS needs 100 %, on conditions {:.0f} %)", who,
                             f.answered, f.asked, f.success() * 100, rules.least_success * 100));
-  for (const auto& [failure, count] : f.failures) out.push_back(fmt::format("{}: {} times {}", who, count, failure));
+  for (const auto& [failure, count] : f.failures) out.push_back(fmt::format("{}: {} failed: {}", who, count, failure));
   if (f.answered == 0) return;
   out.push_back(fmt::format(
       "{}: mean of the answered {} (on conditions up to {:.0f} % over); with failures as the timeout {:.2f} s", who,
@@ -106,13 +105,14 @@ std::vector<std::string> NextSteps(Verdict verdict, const results::Server& serve
       "on a machine with a GPU, with the same API: vllm serve ORIGINAL_MODEL --served-model-name '{}' --host 0.0.0.0 "
       "--port 8080 --max-num-seqs {}; clients change nothing but the base URL",
       model, rules.users);
+  const std::string tune = fmt::format("tune: tenfold tune -m MODEL --users {}; ask for shorter answers", rules.users);
   switch (verdict) {
     case Verdict::kPass:
       return {"nothing; measure again after a change of model, machine or users"};
     case Verdict::kConditionalPass:
-      return {kTune + "; close what is missing, then measure again: " + again, "if that is not enough, " + move};
+      return {tune + "; close what is missing, then measure again: " + again, "if that is not enough, " + move};
     case Verdict::kMigrate:
-      return {kTune + ", if that was never done", move};
+      return {tune + ", if that was never done", move};
     case Verdict::kNoEvidence:
       break;
   }

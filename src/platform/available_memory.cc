@@ -4,11 +4,14 @@
 #include <fstream>
 #include <limits>
 #include <sstream>
+#include <string_view>
+#include <vector>
 
 namespace tenfold::platform {
 namespace {
 
 constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kUnlimited = uint64_t{1} << 62;  // v1 says "no limit" with a number near 2^63
 
 uint64_t MemAvailable(const std::string& root) {
   std::ifstream in(root + "/proc/meminfo");
@@ -29,50 +32,86 @@ uint64_t ReadLimit(const std::string& path) {
   return in >> value ? value : kNoLimit;
 }
 
-// The process's cgroup v2 path: the line "0::/path" of /proc/self/cgroup.
-std::string CgroupPath(const std::string& root) {
+// One hierarchy of cgroups that can limit memory.
+struct Hierarchy {
+  std::string folder;           // where it is mounted
+  std::string limit, used;      // its files
+  std::string_view cache_name;  // of memory.stat: the reclaimable page cache of a group and what is below it
+  std::string path = "";        // the process's group in it; "" where it is in none
+};
+
+// proc(5), cgroup: "0::/path" for v2, "4:memory:/path" for v1. A machine may mount both; only one limits memory.
+std::vector<Hierarchy> HierarchiesOf(const std::string& root) {
+  const std::string mount = root + "/sys/fs/cgroup";
+  Hierarchy v2{mount, "/memory.max", "/memory.current", "inactive_file"};
+  Hierarchy v1{mount + "/memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_inactive_file"};
   std::ifstream in(root + "/proc/self/cgroup");
-  std::string line;
-  while (std::getline(in, line)) {
-    if (line.rfind("0::/", 0) == 0) return line.substr(3);
+  for (std::string line; std::getline(in, line);) {
+    const size_t first = line.find(':');
+    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string path = line.substr(second + 1);
+    if (line.starts_with("0::/")) v2.path = path;
+    if (controllers.find(",memory,") != std::string::npos) v1.path = path;
   }
-  return "/";
+  if (v2.path.empty()) v2.path = "/";  // a container may hide its groups and still show their files
+  std::vector<Hierarchy> out = {v2};
+  if (!v1.path.empty()) out.push_back(v1);
+  return out;
 }
 
-// memory.stat's reclaimable page cache counts as used in memory.current, but gives way when we ask.
-uint64_t FileCacheBytes(const std::string& dir) {
+uint64_t LimitOf(const Hierarchy& of, const std::string& dir) {
+  const uint64_t limit = ReadLimit(dir + of.limit);
+  return limit >= kUnlimited ? kNoLimit : limit;
+}
+
+// Reclaimable page cache counts as used, but gives way when we ask.
+uint64_t FileCacheBytes(const Hierarchy& of, const std::string& dir) {
   std::ifstream in(dir + "/memory.stat");
   std::string key;
   uint64_t value = 0;
   while (in >> key >> value) {
-    if (key == "inactive_file") return value;
+    if (key == of.cache_name) return value;
   }
   return 0;
 }
 
-uint64_t LeftInCgroup(const std::string& dir) {
-  const uint64_t limit = ReadLimit(dir + "/memory.max");
+uint64_t LeftIn(const Hierarchy& of, const std::string& dir) {
+  const uint64_t limit = LimitOf(of, dir);
   if (limit == kNoLimit) return kNoLimit;
-  const uint64_t current = ReadLimit(dir + "/memory.current");
+  const uint64_t current = ReadLimit(dir + of.used);
   if (current == kNoLimit) return limit;
-  const uint64_t cache = std::min(current, FileCacheBytes(dir));
-  const uint64_t used = current - cache;
+  const uint64_t used = current - std::min(current, FileCacheBytes(of, dir));
   return limit > used ? limit - used : 0;
+}
+
+// The least of what `ask` says of the process's groups and all above them.
+template <class Ask>
+uint64_t Least(const std::string& root, const Ask& ask) {
+  uint64_t least = kNoLimit;
+  for (const Hierarchy& of : HierarchiesOf(root)) {
+    std::string path = of.path;
+    while (true) {
+      least = std::min(least, ask(of, of.folder + path));
+      const size_t slash = path.find_last_of('/');
+      if (slash == std::string::npos || path == "/") break;
+      path = slash == 0 ? "/" : path.substr(0, slash);
+    }
+  }
+  return least;
 }
 
 }  // namespace
 
 uint64_t AvailableMemoryBytes(const std::string& root) {
-  uint64_t left = MemAvailable(root);
-  if (left == 0) return 0;
-  std::string path = CgroupPath(root);
-  while (true) {
-    left = std::min(left, LeftInCgroup(root + "/sys/fs/cgroup" + path));
-    const size_t slash = path.find_last_of('/');
-    if (slash == std::string::npos || path == "/") break;
-    path = slash == 0 ? "/" : path.substr(0, slash);
-  }
-  return left;
+  const uint64_t left = MemAvailable(root);
+  return left == 0 ? 0 : std::min(left, Least(root, LeftIn));
+}
+
+uint64_t MemoryLimitBytes(const std::string& root) {
+  const uint64_t limit = Least(root, LimitOf);
+  return limit == kNoLimit ? 0 : limit;
 }
 
 }  // namespace tenfold::platform

@@ -52,6 +52,26 @@ TEST_F(FakeSystem, AFullGroupHasNothingLeft) {
   EXPECT_EQ(AvailableMemoryBytes(root_), 0u);
 }
 
+TEST_F(FakeSystem, VersionOneOfCgroupsLimitsToo) {
+  Write("/proc/self/cgroup", "7:blkio:/\n4:memory:/docker/abc\n0::/\n");
+  Write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  EXPECT_EQ(MemoryLimitBytes(root_), 0u);
+  EXPECT_EQ(AvailableMemoryBytes(root_), 2000u * 1024);
+  Write("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "1000000\n");
+  Write("/sys/fs/cgroup/memory/docker/abc/memory.usage_in_bytes", "900000\n");
+  Write("/sys/fs/cgroup/memory/docker/abc/memory.stat", "inactive_file 1\ntotal_inactive_file 300000\n");
+  EXPECT_EQ(MemoryLimitBytes(root_), 1000000u);
+  EXPECT_EQ(AvailableMemoryBytes(root_), 400000u);
+}
+
+TEST_F(FakeSystem, TheLimitIsToldWhateverIsUsed) {
+  EXPECT_EQ(MemoryLimitBytes(root_), 0u);
+  Write("/sys/fs/cgroup/box/service/memory.max", "max\n");
+  Write("/sys/fs/cgroup/box/memory.max", "3000\n");
+  Write("/sys/fs/cgroup/box/memory.current", "2000\n");
+  EXPECT_EQ(MemoryLimitBytes(root_), 3000u);
+}
+
 TEST(AvailableMemory, TheRealMachineSaysSomething) { EXPECT_GT(AvailableMemoryBytes(), 0u); }
 
 }  // namespace

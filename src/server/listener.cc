@@ -172,4 +172,13 @@ uint16_t Listener::port() const {
   return ec ? 0 : endpoint.port();
 }
 
+Status ProbePort(const std::string& host, uint16_t port) {
+  IoLoop loop;
+  ConnectionHost nobody;
+  Listener listener(loop, nobody);
+  const Status bound = listener.Bind(host, port);
+  listener.Close();
+  return bound;
+}
+
 }  // namespace tenfold::server

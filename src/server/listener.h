@@ -32,4 +32,7 @@ class Listener {
   std::unique_ptr<Impl> impl_;
 };
 
+// Whether a server could listen there: Bind's answer, after which nothing listens.
+Status ProbePort(const std::string& host, uint16_t port);
+
 }  // namespace tenfold::server

@@ -42,7 +42,7 @@ ALLOWED = {
     "tune": {"stats", "platform", "kernels", "config", "results", "load"},
     "gate": {"stats", "results"},
     "report": {"results", "gate"},
-    "doctor": {"platform", "gguf"},
+    "doctor": {"platform"},
 }
 # (room, part of the file name) -> more rooms for those files only.
 EXCEPTIONS = {("kernels", "isa.cc"): {"platform"}, ("kernels", "_test"): {"platform"}, ("server", "test_"): {"gguf"}}
