@@ -2,6 +2,7 @@
 """`tenfold report` as a program: two real servers measured in turns, as Markdown and as HTML; refusals by name."""
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -40,6 +41,22 @@ class ReportTest(unittest.TestCase):
             ElementTree.fromstring("<svg" + picture + "</svg>")  # well-formed
         self.assertNotIn("<script", page)
         self.assertEqual(self.tenfold("report", results).strip(), text.strip())
+
+    def test_the_original_experiment(self):
+        """tools/compare/original_experiment.py, on a model small enough for it to end at once."""
+        model = harness.data("models/stories260K/stories260K.gguf")
+        template = self.folder / "chat.jinja"
+        template.write_text("{% for message in messages %}{{ message.content }}\n{% endfor %}", encoding="utf-8")
+        serve = f"{harness.binary()} serve -m {model} --chat-template-file {template} --port {{port}}"
+        script = pathlib.Path(__file__).resolve().parents[2] / "tools/compare/original_experiment.py"
+        done = subprocess.run([sys.executable, script, "--tenfold", harness.binary(), "--model", model, "--before", serve, "--after",
+                               serve, "--out", self.folder / "out", "--users", "1,5,10", "--tokens", "4", "--rounds", "3"],
+                              capture_output=True, text=True, timeout=100, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("To repeat it by hand", done.stdout)
+        self.assertEqual(done.stdout.count("users that fit"), 2, done.stdout)
+        self.assertIn("| 10 users | response mean s |", (self.folder / "out/report.md").read_text(encoding="utf-8"))
+        self.assertIn("</html>", (self.folder / "out/report.html").read_text(encoding="utf-8"))
 
     def test_what_is_wrong_is_named(self):
         self.assertIn("no-such-file", self.tenfold("report", "no-such-file", code=1))
