@@ -10,8 +10,8 @@
 
 namespace tenfold::apps {
 
-void RegisterBench(CLI::App& app, int* exit_code);    // tenfold bench (bench.cc)
-void RegisterDoctor(CLI::App& app, int* exit_code);   // tenfold doctor (doctor.cc)
+void RegisterBench(CLI::App& app, int* exit_code);   // tenfold bench (bench.cc)
+void RegisterDoctor(CLI::App& app, int* exit_code);  // tenfold doctor (doctor.cc)
 // Its exit code when nothing was looked at, because a flag is wrong: 0 to 2 say what was found.
 inline constexpr int kDoctorUnasked = 3;
 void RegisterInspect(CLI::App& app, int* exit_code);  // tenfold inspect FILE (inspect.cc)

@@ -72,8 +72,14 @@ std::optional<Capacity> CapacityOf(const std::vector<results::Group>& groups, do
     out.users =
         std::max<int64_t>(0, static_cast<int64_t>(std::floor((rules.target_s - out.fixed_s) / out.per_user_s + 1e-9)));
   }
+  // Whom too few were answered is too many, whatever the times of fewer users promise.
+  for (const int64_t users : out.left_out) {
+    if (!out.users || *out.users >= users) out.users = users - 1;
+  }
   out.cores = cores;
-  if (cores > 0 && out.predicted_s > 0) {
+  out.contradicted = out.predicted_s <= rules.target_s &&
+                     std::find(out.left_out.begin(), out.left_out.end(), rules.users) != out.left_out.end();
+  if (cores > 0 && out.predicted_s > 0 && !out.contradicted) {
     out.cores_needed =
         static_cast<int64_t>(std::ceil(static_cast<double>(cores) * out.predicted_s / rules.target_s - 1e-9));
     out.reference_s = out.predicted_s * static_cast<double>(cores) / static_cast<double>(rules.reference_cores);
@@ -98,6 +104,9 @@ std::vector<std::string> TextOf(const Capacity& c, const Rules& rules) {
                               *c.cores_needed, c.cores));
     out.push_back(
         fmt::format("{} users on {} such cores: {:.1f} s", rules.users, rules.reference_cores, *c.reference_s));
+  } else if (c.contradicted) {
+    out.push_back(fmt::format("{} users should fit by their time and were not answered: it is not the cores they lack",
+                              rules.users));
   } else {
     out.push_back("cores of the machine are not known (rule `cores`): how many would be needed cannot be said");
   }

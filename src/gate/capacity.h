@@ -23,6 +23,7 @@ struct Capacity {
   // Numbers of users of whom so few were answered (Rules::least_success) that the answers' time says nothing: a server
   // that answers one of ten at once is not fast.
   std::vector<int64_t> left_out;
+  bool contradicted = false;            // Rules::users are left out, though by the model they fit: cores would not help
   size_t points = 0;                    // numbers of users it was fitted to; 1: proportional, a = 0
   std::optional<double> error;          // as a part of the time; none with fewer than three points
   double predicted_s = 0;               // of Rules::users

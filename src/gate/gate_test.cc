@@ -45,8 +45,19 @@ TEST(Capacity, LeavesOutWhomTooFewWereAnswered) {
   EXPECT_EQ(decision.verdict, Verdict::kMigrate);
   ASSERT_TRUE(decision.capacity);
   EXPECT_EQ(decision.capacity->left_out, std::vector<int64_t>{10});
-  EXPECT_EQ(decision.capacity->users, 11);  // 1 s + 1 s a user
+  EXPECT_EQ(decision.capacity->users, 9);  // by 1 s + 1 s a user it would be 11, but ten were asked
+  EXPECT_FALSE(decision.capacity->cores_needed);
   EXPECT_THAT(TextOf(*decision.capacity, {}), Contains(HasSubstr("left out of the model: 10 users")));
+}
+
+// Failures that the model foresees, as timeouts of users who would have waited longer, leave its answer standing.
+TEST(Capacity, SaysWhatTimeoutsWouldNeed) {
+  Rules rules;
+  rules.cores = 2;
+  const Decision decision = JudgeRows(Rows(1, 11) + Rows(5, 43) + Rows(10, 60, 10), rules);
+  ASSERT_TRUE(decision.capacity);
+  EXPECT_EQ(decision.capacity->users, 1);  // 3 s + 8 s a user
+  EXPECT_EQ(decision.capacity->cores_needed, 14);
 }
 
 TEST(Judge, NamesTuningAsTheNextStep) {

@@ -23,6 +23,8 @@ class AnswerReader {
   bool done() const { return done_; }
   // Why this is no answer ("" as long as it may be one): an error event, or bytes that are no stream of chunks.
   const std::string& error() const { return error_; }
+  // Ends in the middle of a line that belongs to no stream: a page or a JSON object without a newline.
+  bool ends_in_rubbish() const { return sse_.rest_is_unknown(); }
   bool error_is_from_server() const { return error_is_from_server_; }
 
   // Times of the events that carried text, on the caller's clock.

@@ -115,6 +115,10 @@ Outcome Exchange::ClassifyCut(std::string* detail) const {
       *detail = curl_easy_strerror(code_);  // libcurl's message has milliseconds here too
       return Outcome::kNoConnection;
     case CURLE_OK:
+      if (answer_.ends_in_rubbish()) {
+        *detail = "the answer is not an event stream";
+        return Outcome::kNotAStream;
+      }
       *detail = "the stream ended without [DONE]";
       return Outcome::kClosedEarly;
     default:

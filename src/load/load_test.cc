@@ -57,6 +57,10 @@ void Html(const Peer& peer) {
   peer.Send("HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n<html>\n<body>\n</html>");
   peer.HangUntilStopped();
 }
+// One line without an end, as of a server that does not know "stream".
+void PlainJson(const Peer& peer) {
+  peer.Send("HTTP/1.1 200 OK\r\nContent-Length: 37\r\n\r\n{\"choices\":[{\"message\":{\"content\":1}}");
+}
 void NotEvenHttp(const Peer& peer) { peer.Send("SSH-2.0-OpenSSH_9.2\r\n"); }
 void ErrorEvent(const Peer& peer) {
   peer.Send(std::string(kStreamHead) + kToken + "data: {\"error\":{\"message\":\"preempted\"}}\n\n");
@@ -137,8 +141,9 @@ TEST(RunLoad, NamesEachWayToFail) {
       {HangInTheMiddle, Outcome::kTimeout}, {CloseAtOnce, Outcome::kClosedEarly},
       {CloseEarly, Outcome::kClosedEarly},  {CloseInsideAChunk, Outcome::kClosedEarly},
       {Garbage, Outcome::kNotAStream},      {Html, Outcome::kNotAStream},
-      {NotEvenHttp, Outcome::kClosedEarly}, {ErrorEvent, Outcome::kErrorEvent},
-      {Status429, Outcome::kHttpStatus},    {Status503, Outcome::kHttpStatus},
+      {PlainJson, Outcome::kNotAStream},    {NotEvenHttp, Outcome::kClosedEarly},
+      {ErrorEvent, Outcome::kErrorEvent},   {Status429, Outcome::kHttpStatus},
+      {Status503, Outcome::kHttpStatus},
   };
   for (size_t i = 0; i < cases.size(); ++i) {
     const Request user = One(cases[i].first);

@@ -22,6 +22,16 @@ bool SseReader::Feed(std::string_view bytes, std::vector<std::string>* events) {
   return true;
 }
 
+bool SseReader::rest_is_unknown() const {
+  if (line_.empty() || line_.front() == ':') return false;
+  const std::string_view name = std::string_view(line_).substr(0, line_.find(':'));
+  const bool whole = name.size() < line_.size();
+  for (const std::string_view field : {"data", "event", "id", "retry"}) {
+    if (whole ? name == field : field.starts_with(name)) return false;
+  }
+  return true;
+}
+
 void SseReader::TakeLine(std::string_view line, std::vector<std::string>* events) {
   if (line.empty()) {
     if (has_data_) events->push_back(std::exchange(data_, {}));

@@ -21,6 +21,8 @@ class SseReader {
 
   // Lines seen that are neither a field this format knows, a comment, nor blank: the answer is not an event stream.
   size_t unknown_lines() const { return unknown_lines_; }
+  // The same of a last line without its end: it is no beginning of a field or a comment.
+  bool rest_is_unknown() const;
 
  private:
   void TakeLine(std::string_view line, std::vector<std::string>* events);

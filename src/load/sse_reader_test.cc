@@ -41,6 +41,18 @@ TEST(SseReader, CountsLinesOfOtherFormats) {
   EXPECT_TRUE(events.empty());
 }
 
+TEST(SseReader, JudgesALastLineWithoutItsEnd) {
+  const std::pair<const char*, bool> cases[] = {
+      {"", false},         {"dat", false},   {"data: {\"a", false}, {": x", false},        {"event", false},
+      {"retry: 5", false}, {"<html>", true}, {"{\"a\":1}", true},   {"datadata: 1", true}, {"done\n", false}};
+  for (const auto& [bytes, unknown] : cases) {
+    SseReader reader;
+    std::vector<std::string> events;
+    EXPECT_TRUE(reader.Feed(bytes, &events));
+    EXPECT_EQ(reader.rest_is_unknown(), unknown) << bytes;
+  }
+}
+
 TEST(SseReader, EndlessEventBreaksTheStream) {
   SseReader reader;
   std::vector<std::string> events;
