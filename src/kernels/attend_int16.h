@@ -167,50 +167,84 @@ void ScoreRowsInt16(const int16_t* query, const int16_t* k, int64_t n_pages, int
   if (page < n_pages) ScoreTileInt16<R, kPerPage>(query, k + page * kPage * 2, head_dim, scores + page * kPage);
 }
 
-// SoftmaxRow (attend_tiles.h) from integer scores to integer numerators: `visible` positions of the block (at least
-// one) count, the others' numerators become zero. weights (kBlockTokens) hold the numerators times the scales of their
-// V over *weights_scale.
-template <bool kWhole>
-void SoftmaxRowInt16(int64_t visible, const int32_t* scores, float query_scale, const Int16Block& block, float* max,
-                     float* sum, float* rescale, int16_t* weights, float* weights_scale) {
+// What the softmax of consecutive rows reads and writes: scores (rows, kBlockTokens), query_scale (rows), the state
+// (AttendState), rescale (rows); weights (rows, kBlockTokens) become the numerators times the scales of their V over
+// weights_scale (rows).
+struct Int16Rows {
+  const int32_t* scores;
+  const float* query_scale;
+  AttendState state;
+  float* rescale;
+  int16_t* weights;
+  float* weights_scale;
+};
+
+// SoftmaxRow (attend_tiles.h) from integer scores to integer numerators, of R rows side by side: one alone waits for
+// the sums of its lanes. `visible` positions of the block (at least one, all where kWhole) count, the others'
+// numerators become zero.
+template <int R, bool kWhole>
+void SoftmaxRowsInt16(int64_t visible, const Int16Block& block, const Int16Rows& rows) {
   const auto seen = [&](int i, Vec::F x, float otherwise) {
     return kWhole ? x : Vec::SelectFirst(Max(0, Min(Vec::kLanes, visible - i * Vec::kLanes)), x, Vec::Set(otherwise));
   };
-  Vec::F x[kBlockRegisters];  // scores over query_scale, then numerators
-  Vec::F largest = Vec::Set(-__builtin_inff());
+  Vec::F x[R][kBlockRegisters];  // scores over query_scale, then numerators
+  Vec::F total[R];
+  Vec::F weight[R];
+  TENFOLD_UNROLL
+  for (int r = 0; r < R; ++r) total[r] = Vec::Set(-__builtin_inff());
   TENFOLD_UNROLL
   for (int i = 0; i < kBlockRegisters; ++i) {
-    const Vec::F score = Vec::ToFloat(Vec::LoadInt(scores + i * Vec::kLanes));
-    x[i] = Vec::Mul(score, Vec::Load(block.k_scale + i * Vec::kLanes));
-    largest = Vec::Max(largest, seen(i, x[i], -__builtin_inff()));
-  }
-  const float block_max = Vec::MaxLane(largest) * query_scale;
-  *rescale = 1.0f;
-  if (block_max > *max) {
-    alignas(64) float factor[Vec::kLanes];
-    Vec::Store(factor, Vec::Exp(Vec::Set(*max - block_max)));  // 0 in the first block: exp(-inf)
-    *rescale = factor[0];
-    *max = block_max;
+    const Vec::F k_scale = Vec::Load(block.k_scale + i * Vec::kLanes);
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const Vec::F score = Vec::ToFloat(Vec::LoadInt(rows.scores + r * kBlockTokens + i * Vec::kLanes));
+      x[r][i] = Vec::Mul(score, k_scale);
+      total[r] = Vec::Max(total[r], seen(i, x[r][i], -__builtin_inff()));
+    }
   }
   constexpr float kLog2E = 0x1.715476p+0f;
-  const Vec::F base = Vec::Set(*max == -__builtin_inff() ? 0.0f : *max * -kLog2E);  // only NaNs so far: NaN, not this
-  const Vec::F factor = Vec::Set(query_scale * kLog2E);
-  Vec::F total = Vec::Mul(Vec::Load(sum), Vec::Set(*rescale));
-  Vec::F weight = Vec::Zero();
+  Vec::F base[R];
+  Vec::F factor[R];
   TENFOLD_UNROLL
-  for (int i = 0; i < kBlockRegisters; ++i) {
-    const Vec::F p = seen(i, Vec::Exp2(Vec::MulAdd(x[i], factor, base)), 0.0f);
-    total = Vec::Add(total, p);
-    x[i] = seen(i, Vec::Mul(p, Vec::Load(block.v_scale + i * Vec::kLanes)), 0.0f);
-    weight = Vec::Add(weight, x[i]);
+  for (int r = 0; r < R; ++r) {
+    float* const max = rows.state.max + r;
+    const float block_max = Vec::MaxLane(total[r]) * rows.query_scale[r];
+    rows.rescale[r] = 1.0f;
+    if (block_max > *max) {
+      alignas(64) float lanes[Vec::kLanes];
+      Vec::Store(lanes, Vec::Exp(Vec::Set(*max - block_max)));  // 0 in the first block: exp(-inf)
+      rows.rescale[r] = lanes[0];
+      *max = block_max;
+    }
+    base[r] = Vec::Set(*max == -__builtin_inff() ? 0.0f : *max * -kLog2E);  // only NaNs so far: NaN, not this
+    factor[r] = Vec::Set(rows.query_scale[r] * kLog2E);
+    total[r] = Vec::Mul(Vec::Load(rows.state.sum + r * 16), Vec::Set(rows.rescale[r]));
+    weight[r] = Vec::Zero();
   }
-  Vec::Store(sum, total);
-  const float all = Vec::SumLanes(weight);
-  *weights_scale = all * (1.0f / kInt16Max);
-  const Vec::F inverse = Vec::Set(kInt16Max / (all < 1e-30f ? 1e-30f : all));
   TENFOLD_UNROLL
   for (int i = 0; i < kBlockRegisters; ++i) {
-    Vec::StoreInt16(weights + i * Vec::kLanes, Vec::Round(Vec::Mul(x[i], inverse)));
+    const Vec::F v_scale = Vec::Load(block.v_scale + i * Vec::kLanes);
+    TENFOLD_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const Vec::F p = seen(i, Vec::Exp2(Vec::MulAdd(x[r][i], factor[r], base[r])), 0.0f);
+      total[r] = Vec::Add(total[r], p);
+      x[r][i] = seen(i, Vec::Mul(p, v_scale), 0.0f);
+      weight[r] = Vec::Add(weight[r], x[r][i]);
+    }
+  }
+  TENFOLD_UNROLL
+  for (int r = 0; r < R; ++r) {
+    Vec::Store(rows.state.sum + r * 16, total[r]);
+    const float all = Vec::SumLanes(weight[r]);
+    rows.weights_scale[r] = all * (1.0f / kInt16Max);
+    weight[r] = Vec::Set(kInt16Max / (all < 1e-30f ? 1e-30f : all));
+  }
+  TENFOLD_UNROLL
+  for (int r = 0; r < R; ++r) {
+    TENFOLD_UNROLL
+    for (int i = 0; i < kBlockRegisters; ++i) {
+      Vec::StoreInt16(rows.weights + r * kBlockTokens + i * Vec::kLanes, Vec::Round(Vec::Mul(x[r][i], weight[r])));
+    }
   }
 }
 

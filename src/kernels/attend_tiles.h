@@ -191,13 +191,25 @@ void ScoreInt16(const AttendTask& t, const Block& b) {
     const int64_t n_pages = (Visible(t, b, row + rows - 1) + kPage - 1) / kPage;
     const int16_t* const query = t.query_int16 + (b.query_row + row) * t.head_dim;
     WithConstant(rows, [&]<int R>() { ScoreRowsInt16<R>(query, block.k, n_pages, t.head_dim, scores); });
-    for (int64_t r = row; r < row + rows; ++r) {
+    constexpr int kTogether = Vec::kLanes == 16 ? 2 : 1;  // as many as the registers hold
+    for (int64_t r = row; r < row + rows;) {
+      const Int16Rows at = {scores + (r - row) * kBlockTokens,
+                            t.query_scale + b.query_row + r,
+                            StateAt(t, b.state, r),
+                            t.rescale + r,
+                            t.weights_int16 + r * kBlockTokens,
+                            t.weights_scale + r};
       const int64_t visible = Visible(t, b, r);
-      (visible == kBlockTokens ? SoftmaxRowInt16<true>
-                               : SoftmaxRowInt16<false>)(visible, scores + (r - row) * kBlockTokens,
-                                                         t.query_scale[b.query_row + r], block, b.state.max + r,
-                                                         b.state.sum + r * 16, t.rescale + r,
-                                                         t.weights_int16 + r * kBlockTokens, t.weights_scale + r);
+      if (visible < kBlockTokens) {
+        SoftmaxRowsInt16<1, false>(visible, block, at);
+        ++r;
+      } else if (r + kTogether <= row + rows) {
+        SoftmaxRowsInt16<kTogether, true>(visible, block, at);
+        r += kTogether;
+      } else {
+        SoftmaxRowsInt16<1, true>(visible, block, at);
+        ++r;
+      }
     }
   }
 }

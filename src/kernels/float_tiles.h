@@ -75,7 +75,7 @@ void AddWithVec(const float* b, int64_t n, float* a) {
 // x e / (1 + e) with e = e^x: both ends behave, 1 for large x (where e would overflow) and 0 for very negative x.
 inline Vec::F Silu(Vec::F x) {
   const Vec::F e = Vec::Exp(Vec::Min(Vec::Set(40.0f), x));
-  return Vec::Mul(x, Vec::Div(e, Vec::Add(Vec::Set(1.0f), e)));
+  return Vec::Mul(x, Vec::Quotient(e, Vec::Add(Vec::Set(1.0f), e)));
 }
 
 void SiluMulWithVec(const float* gate, const float* up, int64_t n, float* y) {

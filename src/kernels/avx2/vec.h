@@ -36,6 +36,7 @@ struct Vec {
   static F Sub(F a, F b) { return _mm256_sub_ps(a, b); }
   static F Mul(F a, F b) { return _mm256_mul_ps(a, b); }
   static F Div(F a, F b) { return _mm256_div_ps(a, b); }
+  static F Quotient(F a, F b) { return Div(a, b); }
   static F MulAdd(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   // Minimum and maximum that give x when either is a NaN or both are zero.
   static F Min(F bound, F x) { return _mm256_min_ps(bound, x); }

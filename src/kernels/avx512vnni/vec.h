@@ -34,6 +34,13 @@ struct Vec {
   static F Sub(F a, F b) { return _mm512_sub_ps(a, b); }
   static F Mul(F a, F b) { return _mm512_mul_ps(a, b); }
   static F Div(F a, F b) { return _mm512_div_ps(a, b); }
+  // a / b within a unit in the last place, b and the quotient far from subnormal and infinite. A division of 16 takes
+  // 10 cycles of the multiply pipes on Zen 4, this 4.
+  static F Quotient(F a, F b) {
+    const F r = _mm512_rcp14_ps(b);  // within 2^-14
+    const F q = Mul(a, r);
+    return MulAdd(_mm512_fnmadd_ps(q, b, a), r, q);
+  }
   static F MulAdd(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   // Minimum and maximum that give x when either is a NaN or both are zero.
   static F Min(F bound, F x) { return _mm512_min_ps(bound, x); }
