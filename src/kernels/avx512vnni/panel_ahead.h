@@ -20,7 +20,9 @@
 // Did not help: several tiles in one call, their conversions one sequence, with the next run's first weights asked for.
 // It saves the first conversion, which has no products beside it, but the loop then keeps a place within tiles, and
 // each tile became 2 to 5 % slower; a whole prompt of 16 on one thread took 1.01 times as long (five interleaved pairs:
-// 334/349, 333/335, 344/373, 334/338, 347/341 ms). vrcp14ps for vdivps in Scaling: no difference.
+// 334/349, 333/335, 344/373, 334/338, 347/341 ms). No difference (53.1 to 53.6 all of
+// them): vrcp14ps for vdivps in Scaling; scales as floats kept from the bounds for the factors; the first half's sums
+// added to the results as floats, so that no product waits for Half().
 #pragma once
 
 #include <utility>
