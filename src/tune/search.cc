@@ -15,6 +15,7 @@ namespace {
 constexpr std::array<double, 4> kScales = {1, 0.5, 0.25, 0.125};  // largest first
 constexpr double kUsualRounds = 4.5;                              // of an arm, winners and losers together
 constexpr double kPlannedFinalRounds = 14;
+constexpr double kFinalShare = 0.35;   // of the time left, kept back for them where 14 do not fit
 constexpr double kSearchShare = 0.75;  // of the bound that the search is planned to fill
 constexpr double kSlack = 1.15;        // by which a measurement may take longer than those before it
 constexpr double kPatience = 3;        // times the best's seconds after which a candidate has lost
@@ -193,20 +194,23 @@ void Searcher::JudgeArms(std::vector<Arm>& arms, const Bar& bar, const Knob* kno
   }
 }
 
-// Rounds until every arm is decided or its time is over. Where not even three rounds of all would fit, the last arms
-// are not tried.
+// Rounds until every arm is decided or its time is over. An arm gets two rounds at least, which show what is plainly
+// slower; where not even these fit for all, the last arms are not tried.
 void Searcher::Race(std::vector<Arm>& arms, const Candidate& best, double scale, const Bar& bar, const Until& until,
                     const std::string& name, const Knob* knob) {
   const double unit_s = Expected(scale);
-  const auto needs_s = [&](size_t n) { return (3 * unit_s + start_s_) * static_cast<double>(n + 1); };
+  const auto needs_s = [&](size_t n) {
+    return 2 * unit_s * static_cast<double>(n + 1) + start_s_ * static_cast<double>(n);
+  };
   size_t fit = arms.size();
-  while (fit > 0 && needs_s(fit) > until.usual_s - out_.spent_s) --fit;
+  while (fit > 0 && needs_s(fit) > until.promising_s - out_.spent_s) --fit;
   for (size_t i = fit; i < arms.size(); ++i) Decide(arms[i], Says::kNotTried);
   int failed_rounds = 0;
   for (int round = 0; !stopped_ && failed_rounds < 2; ++round) {
     size_t open = 0;
     for (Arm& arm : arms) {
-      const double until_s = arm.promising(bar) ? until.promising_s : until.usual_s;
+      const bool more = arm.result.pairs.rounds() < 2 || arm.promising(bar);
+      const double until_s = more ? until.promising_s : until.usual_s;
       if (!arm.decided && out_.spent_s + 2 * unit_s > until_s) Decide(arm, Says::kUndecided);
       open += arm.decided ? 0 : 1;
     }
@@ -285,15 +289,17 @@ void Searcher::TurnKnobs() {
   }
   // By arms, not by knobs: a knob with three variants needs more time than one with two.
   const auto weight = [&](size_t k) {
-    const Knob& knob = space_.knobs[k];
-    return static_cast<double>(knob.variants.size() > 1 ? knob.variants.size() : 0) *
-           std::max(out_.scale, knob.least_scale) / out_.scale;
+    const size_t variants = space_.knobs[k].variants.size();
+    return static_cast<double>(variants > 1 ? variants : 0);
   };
   for (size_t k = 0; k < space_.knobs.size() && !stopped_; ++k) {
     if (weight(k) == 0) continue;
     double weights = 0;
     for (size_t later = k; later < space_.knobs.size(); ++later) weights += weight(later);
-    const double left_s = std::max(0.0, Left() - 2 * kPlannedFinalRounds * Expected(out_.scale) - 2 * start_s_);
+    const double least_s = 2 * static_cast<double>(kFinalRounds) * Expected(out_.scale);
+    const double planned_s = 2 * kPlannedFinalRounds * Expected(out_.scale);
+    const double reserve_s = std::clamp(kFinalShare * Left(), least_s, planned_s) + start_s_;
+    const double left_s = std::max(0.0, Left() - reserve_s);
     const double share_s = left_s * weight(k) / weights;
     Say(fmt::format("{}: {} stands against what else there is", space_.knobs[k].name,
                     space_.knobs[k].variants[out_.winner[k]].text));
@@ -301,15 +307,16 @@ void Searcher::TurnKnobs() {
   }
 }
 
-// At the largest scale at which enough rounds fit: seconds that users will see, if possible, but a decision first.
+// At the search's scale, or a larger one at which enough rounds fit: seconds that users will see, if possible, but a
+// decision first.
 void Searcher::Confirm() {
   out_.chosen = out_.reference;
   if (out_.winner == out_.reference) return;
   Confirmation& c = out_.confirmation.emplace();
   const auto rounds_s = [&](double scale, double rounds) { return 2 * rounds * Expected(scale) + 2 * start_s_; };
-  c.scale = kScales.back();
+  c.scale = out_.scale;
   for (const double scale : kScales) {
-    if (rounds_s(scale, kPlannedFinalRounds) > Left()) continue;
+    if (scale <= out_.scale || rounds_s(scale, kPlannedFinalRounds) > Left()) continue;
     c.scale = scale;
     break;
   }

@@ -182,15 +182,16 @@ std::string Space::TextOf(const Candidate& candidate) const {
   return text.empty() ? "the defaults" : text;
 }
 
-// From what usually matters most: what is found early is the ground that the rest is measured on.
+// From what usually matters most: what is found early is the ground that the rest is measured on. Batch sizes come
+// last, because they need the longest measurements and may have whatever time the others have left.
 Space MakeSpace(const SpaceInput& input) {
   Space space;
   space.knobs.push_back(Threads(input, space.not_tried));
   space.knobs.push_back(Parallel(input));
-  space.knobs.push_back(Batch(input, space.not_tried));
   space.knobs.push_back(HugePages(input, space.not_tried));
   space.knobs.push_back(Affinity(input, space.not_tried));
   space.knobs.push_back(KvType(input));
+  space.knobs.push_back(Batch(input, space.not_tried));
   AddWhatIsNeverTried(space.not_tried);
   for (const Knob& knob : space.knobs) space.start.push_back(IndexIn(knob, input.start));
   return space;
